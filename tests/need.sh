@@ -1,0 +1,27 @@
+# What a fresh machine needs, shared by ./demo and ./check. Sourced, never run.
+
+# Installs Debian packages with root or sudo; without either, says what to install and stops.
+need_packages() {
+  if [ "$(id -u)" = 0 ]; then
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+  elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+    sudo -n apt-get update -qq && sudo -n DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+  else
+    echo "error: missing packages, and neither root nor sudo; install them and run this again:" >&2
+    echo "  apt-get install $*" >&2
+    exit 2
+  fi
+}
+
+# cargo, and the C compiler that the ML-DSA signer is built with.
+need_compiler() {
+  if ! command -v cargo >/dev/null; then
+    echo "error: cargo not found; install the stable Rust toolchain (1.95 or newer) first" >&2
+    exit 2
+  fi
+  local missing=()
+  command -v cc >/dev/null || missing+=(gcc libc6-dev)
+  command -v make >/dev/null || missing+=(make)
+  command -v git >/dev/null || missing+=(git)
+  [ ${#missing[@]} -eq 0 ] || need_packages "${missing[@]}"
+}
