@@ -1,1 +1,14 @@
-//! x
+//! The client of a Vitrine log: for issuers, customers, monitors and the supervisor (cli.md; design.md 5).
+//!
+//! Modules in reading order; a module uses only those above it. The verdicts are pure functions of `vitrine_spec`;
+//! `verify_update` and everything it uses opens no socket: `http` is the only module that does.
+
+pub mod limits;
+pub mod exit;
+pub mod output;
+pub mod files;
+pub mod verify_update;
+pub mod audit;
+pub mod cli;
+
+pub use cli::run;

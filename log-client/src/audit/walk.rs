@@ -1,0 +1,260 @@
+//! Every entry in order, every hash recomputed from it (tlog-tiles; RFC 9162 2.1).
+//!
+//! Entries come from the copy where it has them, else from the log, and are kept. Each level-0 tile that the log serves is
+//! compared with the hashes of its entries, each higher one with the roots of the tiles below. Memory holds one chunk of
+//! bundles and one unfinished tile per level. Not here: what an entry means (`fold`).
+
+use rayon::prelude::*;
+use vitrine_spec::hash::{Hash, leaf_hash};
+use vitrine_spec::tiles::{BundleId, TileId, encode_tile, tile_root};
+use vitrine_spec::tree::{Frontier, LeafIndex, TreeSize};
+
+use super::copy::{Copy, bundle_prefix, bundles_of};
+use super::report::{Finding, Section, Severity};
+use super::source::{Source, Want, read_one};
+use crate::exit::{Exit, Failure};
+use crate::limits::{BUNDLE_BYTES_MAX, TILE_BYTES_MAX};
+
+/// Bundles that are read at once: 8 × 16 MiB at the very most, 2 MiB with ordinary leaves.
+const CHUNK: usize = 8;
+
+/// One bundle of entries on its way through the audit.
+#[derive(Debug)]
+pub struct Chunk {
+    /// Index of the first entry.
+    pub start: LeafIndex,
+    /// The entries.
+    pub entries: Vec<Vec<u8>>,
+}
+
+/// What the walk found out.
+#[derive(Debug)]
+pub struct Walked {
+    /// Root of all entries.
+    pub root: Hash,
+    /// The section `hashes`.
+    pub section: Section,
+}
+
+/// Roots at sizes that are asked for on the way, by the same walk.
+pub trait Milestones {
+    /// The next size of interest that is at least `size`.
+    fn next(&self, size: TreeSize) -> Option<TreeSize>;
+    /// The root at that size.
+    fn reached(&mut self, size: TreeSize, root: Hash);
+}
+
+/// Walks a tree of `size` entries; `each` takes the bundles in order.
+pub fn walk(
+    source: &impl Source,
+    copy: &Copy,
+    size: TreeSize,
+    milestones: &mut impl Milestones,
+    mut each: impl FnMut(Chunk) -> Result<(), Failure>,
+) -> Result<Walked, Failure> {
+    let mut tree = Tree { source, copy, size, levels: Vec::new(), tiles: 0, section: Section::new("hashes") };
+    let mut frontier = Frontier::new();
+    let bundles: Vec<BundleId> = bundles_of(size).collect();
+    for ids in bundles.chunks(CHUNK) {
+        for (id, entries, hashes) in tree.read(ids)? {
+            for hash in &hashes {
+                frontier.push(*hash);
+                let at = frontier.size();
+                if milestones.next(at) == Some(at) {
+                    milestones.reached(at, frontier.root());
+                }
+            }
+            tree.grow(0, &hashes)?;
+            each(Chunk { start: id.start(), entries })?;
+        }
+    }
+    tree.finish()?;
+    let mut section = tree.section;
+    section.checked(format!("{} entries in {} bundles hashed", size, bundles.len()));
+    section.checked(format!("{} tiles as the log serves them equal those computed from the entries", tree.tiles));
+    Ok(Walked { root: frontier.root(), section })
+}
+
+/// The tiles above the entries.
+struct Tree<'a, S> {
+    source: &'a S,
+    copy: &'a Copy,
+    size: TreeSize,
+    /// Unfinished tile of each level, and how many full ones stand before it.
+    levels: Vec<(Vec<Hash>, u64)>,
+    tiles: u64,
+    section: Section,
+}
+
+/// A bundle with its entries and their hashes.
+type Hashed = (BundleId, Vec<Vec<u8>>, Vec<Hash>);
+
+impl<S: Source> Tree<'_, S> {
+    /// Reads bundles, from the copy first; an entry of the copy that does not fit the log's tile is fetched once more.
+    fn read(&mut self, ids: &[BundleId]) -> Result<Vec<Hashed>, Failure> {
+        let mut own = Vec::with_capacity(ids.len());
+        for id in ids {
+            own.push(self.copy.bundle(*id)?);
+        }
+        let missing: Vec<BundleId> =
+            ids.iter().zip(&own).filter(|(_, bytes)| bytes.is_none()).map(|(id, _)| *id).collect();
+        let mut fetched = fetch_bundles(self.source, &missing)?.into_iter();
+        let tiles = fetch_tiles(self.source, &ids.iter().map(BundleId::hashes).collect::<Vec<_>>())?;
+        let mut all: Vec<(BundleId, bool, Vec<u8>)> = Vec::with_capacity(ids.len());
+        for (id, own) in ids.iter().zip(own) {
+            let (remembered, bytes) = match own {
+                Some(bytes) => (true, bytes),
+                None => (false, fetched.next().ok_or_else(|| withheld(&id.path()))?),
+            };
+            all.push((*id, remembered, bytes));
+        }
+        let hashed: Vec<Option<Hashed>> = all.par_iter().map(|(id, _, bytes)| hash_bundle(*id, bytes)).collect();
+        let mut out = Vec::with_capacity(ids.len());
+        for (((id, remembered, bytes), hashed), tile) in all.into_iter().zip(hashed).zip(tiles) {
+            let fits = |hashed: &Option<Hashed>| hashed.as_ref().is_some_and(|(_, _, hashes)| encode_tile(hashes) == tile);
+            let (bytes, hashed) = if remembered && !fits(&hashed) {
+                self.read_again(id, bytes, hashed, &tile)?
+            } else {
+                if !remembered {
+                    self.copy.put(&id.path(), &bytes)?;
+                }
+                (bytes, hashed)
+            };
+            let Some(hashed) = hashed else {
+                let kept = self.copy.keep_evidence("bundle", &bytes)?;
+                return Err(Failure::new(Exit::Misbehaved, "log.bundle", "the log serves a bundle that does not parse")
+                    .side("bundle", id)
+                    .side("kept", kept.display()));
+            };
+            self.compare(id.hashes(), &hashed.2, &tile)?;
+            out.push(hashed);
+        }
+        Ok(out)
+    }
+
+    /// The copy and the log's tile disagree: what the log serves now decides whether the copy was damaged.
+    fn read_again(
+        &mut self,
+        id: BundleId,
+        bytes: Vec<u8>,
+        hashed: Option<Hashed>,
+        tile: &[u8],
+    ) -> Result<(Vec<u8>, Option<Hashed>), Failure> {
+        let Some(fresh) = fetch_bundles(self.source, &[id])?.pop() else { return Ok((bytes, hashed)) };
+        let again = hash_bundle(id, &fresh);
+        if again.as_ref().is_some_and(|(_, _, hashes)| encode_tile(hashes) == tile) {
+            self.copy.set_aside(&id.path())?;
+            self.copy.set_aside(&id.full().path())?;
+            self.copy.put(&id.path(), &fresh)?;
+            return Ok((fresh, again));
+        }
+        Ok((bytes, hashed))
+    }
+
+    /// Adds hashes to a level; full tiles go up.
+    fn grow(&mut self, level: u8, hashes: &[Hash]) -> Result<(), Failure> {
+        let at = usize::from(level);
+        while self.levels.len() <= at {
+            self.levels.push((Vec::new(), 0));
+        }
+        for hash in hashes {
+            let Some((tile, before)) = self.levels.get_mut(at) else { return Ok(()) };
+            tile.push(*hash);
+            if tile.len() == 256 {
+                let (full, index) = (core::mem::take(tile), *before);
+                *before += 1;
+                let id = tile_id(level, index, 256)?;
+                self.copy.put(&id.path(), &encode_tile(&full))?;
+                if level != 0 {
+                    let served = fetch_tiles(self.source, &[id])?.pop().unwrap_or_default();
+                    self.compare(id, &full, &served)?;
+                }
+                self.grow(level + 1, &[tile_root(&full)])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The partial tiles of the right edge; level 0 was compared with its bundle.
+    fn finish(&mut self) -> Result<(), Failure> {
+        for (level, (tile, before)) in core::mem::take(&mut self.levels).into_iter().enumerate() {
+            let width = u16::try_from(tile.len()).unwrap_or(u16::MAX);
+            if width == 0 {
+                continue;
+            }
+            let id = tile_id(u8::try_from(level).unwrap_or(u8::MAX), before, width)?;
+            self.copy.put(&id.path(), &encode_tile(&tile))?;
+            if level != 0 {
+                let served = fetch_tiles(self.source, &[id])?.pop().unwrap_or_default();
+                self.compare(id, &tile, &served)?;
+            }
+        }
+        debug_assert!(self.size.get() < u64::MAX);
+        Ok(())
+    }
+
+    fn compare(&mut self, id: TileId, computed: &[Hash], served: &[u8]) -> Result<(), Failure> {
+        self.tiles += 1;
+        if encode_tile(computed) == served {
+            return Ok(());
+        }
+        let kept = self.copy.keep_evidence("tile", served)?;
+        self.section.found(Finding::new(
+            Severity::Misbehaviour,
+            "log.tile",
+            format!("{id} as the log serves it is not the hash of its entries"),
+        ));
+        self.section.not_checked(format!("{id}: kept in {}", kept.file_name().unwrap_or_default().to_string_lossy()));
+        Ok(())
+    }
+}
+
+fn hash_bundle(id: BundleId, bytes: &[u8]) -> Option<Hashed> {
+    let entries = vitrine_spec::tiles::decode_bundle(bytes, id.width()).ok()?;
+    let hashes = entries.iter().map(|entry| leaf_hash(entry)).collect();
+    Some((id, entries, hashes))
+}
+
+fn tile_id(level: u8, index: u64, width: u16) -> Result<TileId, Failure> {
+    TileId::new(level, index, width).map_err(|error| Failure::refused("audit.tree", error.to_string()))
+}
+
+/// Bundles of the log; where a partial one is gone, the start of the full one (tlog-tiles, "Partial Tiles").
+pub fn fetch_bundles(source: &impl Source, ids: &[BundleId]) -> Result<Vec<Vec<u8>>, Failure> {
+    let wants: Vec<Want> = ids.iter().map(|id| Want { path: id.path(), bytes_max: BUNDLE_BYTES_MAX }).collect();
+    let mut out = Vec::with_capacity(ids.len());
+    for (id, bytes) in ids.iter().zip(source.read(&wants)?) {
+        let bytes = match bytes {
+            Some(bytes) => bytes,
+            None if !id.is_full() => read_one(source, id.full().path(), BUNDLE_BYTES_MAX)?
+                .and_then(|full| bundle_prefix(&full, 256, id.width()))
+                .ok_or_else(|| withheld(&id.path()))?,
+            None => return Err(withheld(&id.path())),
+        };
+        out.push(bytes);
+    }
+    Ok(out)
+}
+
+/// Tiles of the log, in the same way.
+pub fn fetch_tiles(source: &impl Source, ids: &[TileId]) -> Result<Vec<Vec<u8>>, Failure> {
+    let wants: Vec<Want> = ids.iter().map(|id| Want { path: id.path(), bytes_max: TILE_BYTES_MAX }).collect();
+    let mut out = Vec::with_capacity(ids.len());
+    for (id, bytes) in ids.iter().zip(source.read(&wants)?) {
+        let bytes = match bytes {
+            Some(bytes) => bytes,
+            None if !id.is_full() => read_one(source, id.full().path(), TILE_BYTES_MAX)?
+                .and_then(|full| full.get(..id.bytes()).map(<[u8]>::to_vec))
+                .ok_or_else(|| withheld(&id.path()))?,
+            None => return Err(withheld(&id.path())),
+        };
+        out.push(bytes);
+    }
+    Ok(out)
+}
+
+fn withheld(path: &str) -> Failure {
+    Failure::new(Exit::Unreachable, "log.withheld", "the log does not serve an object that its checkpoint covers")
+        .side("object", path)
+        .now("try again; a log that goes on withholding entries cannot be audited, which is itself worth reporting")
+}

@@ -1,0 +1,71 @@
+//! Every limit of the client in one place, each with its derivation (cli.md).
+//!
+//! Not here: the limits of what all must agree on (`vitrine_spec::limits`), which these are checked against.
+
+use std::time::Duration;
+
+/// Bytes of a key file: two lines, the longer one `PRIVATE+KEY+` name (100) `+` hash (8) `+` base64 of 33 bytes (44).
+pub const KEY_FILE_BYTES_MAX: u64 = 4 * 1024;
+
+/// Bytes of an event file: a submission is at most 128 KiB, and a person may have indented it.
+pub const EVENT_FILE_BYTES_MAX: u64 = 512 * 1024;
+
+/// Bytes of a policy or trust file: 32 logs, 32 witnesses and 32 groups with ML-DSA keys (1.8 kB each) fit four times.
+pub const POLICY_FILE_BYTES_MAX: u64 = 512 * 1024;
+
+/// Bytes of a tlog-proof: 63 hashes of 45 bytes, a checkpoint of 64 KiB, and a leaf of 65,535 bytes as base64.
+pub const PROOF_BYTES_MAX: u64 = 192 * 1024;
+
+/// Bytes of a checkpoint: 18 signature lines of at most 3.3 kB.
+pub const CHECKPOINT_BYTES_MAX: u64 = 64 * 1024;
+
+/// Bytes of an entry bundle: 256 entries of 65,535 bytes, each with its two length bytes.
+pub const BUNDLE_BYTES_MAX: u64 = 256 * (2 + 65_535);
+
+/// Bytes of a tile: 256 hashes.
+pub const TILE_BYTES_MAX: u64 = 256 * 32;
+
+/// Bytes of one entry.
+pub const ENTRY_BYTES_MAX: u64 = 65_535;
+
+/// Bytes of a look-up or `/issuers` answer: 64 streams and up to a few hundred proofs.
+pub const LOOKUP_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// Bytes of a problem document that are read; the rest is cut off.
+pub const PROBLEM_BYTES_MAX: u64 = 64 * 1024;
+
+/// Bytes of anything that `show` reads.
+pub const SHOW_BYTES_MAX: u64 = BUNDLE_BYTES_MAX;
+
+/// Lines of one NDJSON batch (design.md 4).
+pub const BATCH_LINES_MAX: usize = 4_096;
+
+/// Bytes of one NDJSON batch (design.md 4).
+pub const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Bytes of the answer to a batch: a problem document of 2 kB per line and the checkpoint.
+pub const BATCH_ANSWER_BYTES_MAX: u64 = BATCH_LINES_MAX as u64 * 2 * 1024 + CHECKPOINT_BYTES_MAX;
+
+/// Time to open a connection.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Time for a read of one object.
+pub const READ_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Time for a submission: the log itself gives up waiting for witnesses after 60 s with 504 `pending`.
+pub const SUBMIT_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// Requests that are under way at once when many objects are read.
+pub const PARALLEL_READS: usize = 16;
+
+/// Longest single pause between two attempts, whatever `Retry-After` says.
+pub const PAUSE_MAX: Duration = Duration::from_secs(60);
+
+/// How often an event is put at a newer place and signed again within one run.
+pub const REPLACE_ATTEMPTS: u32 = 16;
+
+/// Levels of nesting in JSON that a person wrote: the payload's 16, the envelope around it.
+pub const JSON_DEPTH_MAX: usize = 18;
+
+const _: () = assert!(PROOF_BYTES_MAX > 63 * 45 + CHECKPOINT_BYTES_MAX + ENTRY_BYTES_MAX * 4 / 3 + 128);
+const _: () = assert!(SUBMIT_TIMEOUT.as_secs() > 60, "the log's own answer comes first");
