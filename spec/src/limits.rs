@@ -1,1 +1,66 @@
-//! (being written)
+//! Every limit that the parts must share, with its derivation (docs/10 to docs/90).
+//!
+//! Relations between limits are checked at compile time. Not here: the limits of one server (queues, connections, quotas).
+
+// ---- Trees, tiles, notes, proofs, policies, witnesses (docs/10 to docs/50) ----
+
+/// Bytes of one hash: SHA-256 [H-1].
+pub const HASH_BYTES: usize = 32;
+/// Hashes in a full tile and entries in a full bundle [T-2].
+pub const TILE_WIDTH: u16 = 256;
+/// Bytes of a full tile [T-2].
+pub const TILE_BYTES_MAX: usize = TILE_WIDTH as usize * HASH_BYTES;
+/// Highest tile level a path may name [T-1].
+pub const TILE_LEVEL_MAX: u8 = 63;
+/// Bytes of one entry: a bundle gives its length as a `u16` [T-6].
+pub const ENTRY_BYTES_MAX: usize = u16::MAX as usize;
+/// Bytes of a full bundle of the longest entries [T-6].
+pub const BUNDLE_BYTES_MAX: usize = TILE_WIDTH as usize * (2 + ENTRY_BYTES_MAX);
+/// Hashes in one proof: sizes are `u64`, and a path of 64 would need more than 2^63 entries [W-2].
+pub const PROOF_HASHES_MAX: usize = 63;
+/// Bytes of one hash in base64 with its newline.
+pub const HASH_LINE_BYTES: usize = 45;
+/// Digits of the largest `u64`.
+pub const DECIMAL_BYTES_MAX: usize = 20;
+
+/// Signature lines accepted in one note; signed-note asks for at least 16 [N-6].
+pub const NOTE_SIGNATURES_MAX: usize = 64;
+/// Bytes of one signature line that the note limit has room for: an ML-DSA-44 cosignature is 3,244 bytes in base64
+/// (4 + 8 + 2,420 bytes), the rest is its key name.
+pub const SIGNATURE_LINE_BYTES: usize = 3_584;
+/// Bytes of a note: 64 lines with ML-DSA-44 cosignatures, and 32 KiB of text. Sixteen lines of 5 kB fit as well [N-6].
+pub const NOTE_BYTES_MAX: usize = NOTE_SIGNATURES_MAX * SIGNATURE_LINE_BYTES + 32 * 1024;
+/// Signatures that one checkpoint may need in a policy the log server takes: 16 are accepted everywhere, two are the log's own [P-9].
+pub const POLICY_SIGNATURES_MAX: usize = 14;
+/// Bytes of a name inside the message of an ML-DSA-44 cosignature [C-4].
+pub const COSIGNED_NAME_BYTES_MAX: usize = 255;
+/// Latest time of a cosignature: 2^63 − 1 [C-2].
+pub const COSIGNATURE_TIME_MAX: u64 = i64::MAX as u64;
+/// Seconds that a cosignature may be ahead of the verifier's clock and still count [P-8].
+pub const CLOCK_AHEAD_S: u64 = 300;
+
+/// Log lines, and as many witness lines and group lines, in one policy; tlog-policy asks for at least 32 of each [P-5].
+pub const POLICY_LINES_MAX: usize = 64;
+/// Bytes of a policy file: 64 ML-DSA-44 vkeys for logs and 64 for witnesses at 2 KiB each, and as much again for the rest.
+pub const POLICY_BYTES_MAX: usize = 4 * POLICY_LINES_MAX * 2_048;
+
+/// Bytes of the leaf in base64 that a tlog-proof carries in its `extra` line.
+pub const EXTRA_BASE64_BYTES_MAX: usize = ENTRY_BYTES_MAX.div_ceil(3) * 4;
+/// Bytes of a tlog-proof: header, `extra`, `index`, hashes, blank line, checkpoint [F-1].
+pub const TLOG_PROOF_BYTES_MAX: usize = 23
+    + (7 + EXTRA_BASE64_BYTES_MAX)
+    + (7 + DECIMAL_BYTES_MAX)
+    + HASH_LINE_BYTES * PROOF_HASHES_MAX
+    + 1
+    + NOTE_BYTES_MAX;
+/// Bytes of an add-checkpoint body: the old size, proof lines, a blank line, the checkpoint [W-2].
+pub const ADD_CHECKPOINT_BYTES_MAX: usize =
+    (5 + DECIMAL_BYTES_MAX) + HASH_LINE_BYTES * PROOF_HASHES_MAX + 1 + NOTE_BYTES_MAX;
+/// Bytes of a witness's answer to add-checkpoint: both of its cosignature lines, with room for longer names [W-9].
+pub const WITNESS_ANSWER_BYTES_MAX: usize = 4 * SIGNATURE_LINE_BYTES;
+
+const _: () = assert!(NOTE_SIGNATURES_MAX >= 16, "signed-note: at least 16 signatures are accepted");
+const _: () = assert!(NOTE_BYTES_MAX >= 16 * (5_000 * 4 / 3 + 4 + 256) + 4_096, "sixteen signatures of 5 kB fit");
+const _: () = assert!(POLICY_SIGNATURES_MAX + 2 <= 16, "what a policy needs fits any verifier's note");
+const _: () = assert!(POLICY_LINES_MAX >= 32, "tlog-policy: at least 32 of each kind of line");
+const _: () = assert!(ADD_CHECKPOINT_BYTES_MAX < 300 * 1024, "one request is a small buffer");
