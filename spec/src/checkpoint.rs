@@ -79,10 +79,14 @@ impl Display for Origin {
 /// What a log says of itself: the root over its first `size` entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
-    origin: Origin,
-    size: TreeSize,
-    root: Hash,
-    extensions: Vec<String>,
+    /// The log's name.
+    pub origin: Origin,
+    /// Entries in the tree.
+    pub size: TreeSize,
+    /// Root of the tree.
+    pub root: Hash,
+    /// Lines behind the root: opaque, and no verdict reads them [K-4].
+    pub extensions: Vec<String>,
 }
 
 impl Checkpoint {
@@ -114,26 +118,6 @@ impl Checkpoint {
         self.extensions.iter().for_each(|line| push(&mut text, format_args!("{line}\n")));
         text
     }
-
-    /// The log's name.
-    pub fn origin(&self) -> &Origin {
-        &self.origin
-    }
-
-    /// Entries in the tree.
-    pub fn size(&self) -> TreeSize {
-        self.size
-    }
-
-    /// Root of the tree.
-    pub fn root(&self) -> &Hash {
-        &self.root
-    }
-
-    /// Lines behind the root: opaque, and no verdict reads them [K-4].
-    pub fn extensions(&self) -> &[String] {
-        &self.extensions
-    }
 }
 
 fn is_line(line: &str) -> bool {
@@ -141,10 +125,15 @@ fn is_line(line: &str) -> bool {
 }
 
 /// A note whose text is a checkpoint. That it parses says nothing about who signed it.
+///
+/// Only [`SignedCheckpoint::parse`] and [`SignedCheckpoint::new`] build one, so that both members say the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SignedCheckpoint {
-    note: Note,
-    checkpoint: Checkpoint,
+    /// The note whose signatures cover the text.
+    pub note: Note,
+    /// What the text says.
+    pub checkpoint: Checkpoint,
 }
 
 impl SignedCheckpoint {
@@ -156,7 +145,7 @@ impl SignedCheckpoint {
     /// Reads note and checkpoint [N-6] [K-1].
     pub fn parse(bytes: &[u8]) -> Result<SignedCheckpoint, CheckpointError> {
         let note = Note::parse(bytes)?;
-        let checkpoint = Checkpoint::parse(note.text())?;
+        let checkpoint = Checkpoint::parse(&note.text)?;
         Ok(SignedCheckpoint { note, checkpoint })
     }
 
@@ -165,24 +154,14 @@ impl SignedCheckpoint {
         self.note.print()
     }
 
-    /// The note.
-    pub fn note(&self) -> &Note {
-        &self.note
-    }
-
     /// The text that 0x01 and 0x04 signatures cover.
     pub fn text(&self) -> &str {
-        self.note.text()
+        &self.note.text
     }
 
     /// The signature lines.
     pub fn signatures(&self) -> &[Signature] {
-        self.note.signatures()
-    }
-
-    /// The checkpoint.
-    pub fn checkpoint(&self) -> &Checkpoint {
-        &self.checkpoint
+        &self.note.signatures
     }
 
     /// The log's name.
@@ -219,7 +198,7 @@ mod tests {
         ] {
             let checkpoint = Checkpoint::parse(&text).unwrap();
             assert_eq!(checkpoint.text(), text);
-            assert_eq!(checkpoint.extensions().len(), extensions);
+            assert_eq!(checkpoint.extensions.len(), extensions);
         }
         let refused = |text: &str| Checkpoint::parse(text).unwrap_err();
         assert_eq!(refused(&format!("e\n1\n{ROOT}")), CheckpointError::End);
@@ -262,8 +241,8 @@ mod tests {
         let bytes = format!("e\n1\n{ROOT}\n\n— a AAAAAAA=\n");
         let signed = SignedCheckpoint::parse(bytes.as_bytes()).unwrap();
         assert_eq!(signed.print(), bytes);
-        assert_eq!(signed.text(), signed.checkpoint().text());
-        let again = SignedCheckpoint::new(signed.checkpoint().clone(), signed.signatures().to_vec());
+        assert_eq!(signed.text(), signed.checkpoint.text());
+        let again = SignedCheckpoint::new(signed.checkpoint.clone(), signed.signatures().to_vec());
         assert_eq!(again.unwrap(), signed);
         let no_note = SignedCheckpoint::parse(signed.text().as_bytes());
         assert_eq!(no_note, Err(CheckpointError::Note(NoteError::NoSignatures)));

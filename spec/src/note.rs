@@ -87,9 +87,12 @@ pub enum NoteError {
 /// One signature line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signature {
-    name: String,
-    id: KeyId,
-    bytes: Vec<u8>,
+    /// The key name: one that [`check_name`] takes, otherwise the line cannot be read again.
+    pub name: String,
+    /// The key id.
+    pub id: KeyId,
+    /// What stands behind the key id, at least one byte: a signature, or a time and a signature.
+    pub bytes: Vec<u8>,
 }
 
 impl Signature {
@@ -128,21 +131,6 @@ impl Signature {
         line
     }
 
-    /// The key name.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The key id.
-    pub fn id(&self) -> KeyId {
-        self.id
-    }
-
-    /// What stands behind the key id.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
     /// True when name and id are those of `key`; both must match, one alone is another key [N-10].
     pub fn is_by(&self, key: &Vkey) -> bool {
         self.id == key.id() && self.name == key.name()
@@ -152,8 +140,10 @@ impl Signature {
 /// A text with at least one signature line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
-    text: String,
-    signatures: Vec<Signature>,
+    /// The text with its final newline, without the empty line behind it.
+    pub text: String,
+    /// The signature lines in their order.
+    pub signatures: Vec<Signature>,
 }
 
 impl Note {
@@ -189,16 +179,6 @@ impl Note {
         note.push('\n');
         self.signatures.iter().for_each(|signature| note.push_str(&signature.line()));
         note
-    }
-
-    /// The text with its final newline, without the empty line behind it.
-    pub fn text(&self) -> &str {
-        &self.text
-    }
-
-    /// The signature lines in their order.
-    pub fn signatures(&self) -> &[Signature] {
-        &self.signatures
     }
 
     /// The known keys that signed, when `verify` says yes to every line by a known key and there is at least one [N-10].
@@ -293,7 +273,7 @@ mod tests {
     fn the_example_of_signed_note() {
         // [N-6] [N-7] [N-10]
         let note = Note::parse(EXAMPLE.as_bytes()).unwrap();
-        assert_eq!(note.text(), "This is an example message.\n");
+        assert_eq!(note.text, "This is an example message.\n");
         assert_eq!(note.print(), EXAMPLE);
         let keys = [Vkey::parse(EXAMPLE_KEY).unwrap()];
         assert_eq!(note.verify(&keys), Ok(vec![&keys[0]]));
@@ -304,10 +284,10 @@ mod tests {
     fn the_last_empty_line_ends_the_text() {
         // [N-6]
         let seed = Seed::new("name", KeyKind::Ed25519, [1; 32]).unwrap();
-        let line = signed("x\n", &[&seed]).signatures()[0].line();
+        let line = signed("x\n", &[&seed]).signatures[0].line();
         for text in ["\n", "\n\n", "a\n\nb\n", "— a b\n", "a\n\n— name AAAAAAA=\n"] {
             let note = Note::parse(format!("{text}\n{line}").as_bytes()).unwrap();
-            assert_eq!((note.text(), note.signatures().len()), (text, 1));
+            assert_eq!((note.text.as_str(), note.signatures.len()), (text, 1));
         }
     }
 
@@ -347,7 +327,7 @@ mod tests {
         for (count, accepted) in [(16, true), (NOTE_SIGNATURES_MAX, true), (NOTE_SIGNATURES_MAX + 1, false)] {
             let note = format!("t\n\n{}", line.repeat(count));
             match Note::parse(note.as_bytes()) {
-                Ok(read) => assert!(accepted && read.signatures().len() == count && read.print() == note),
+                Ok(read) => assert!(accepted && read.signatures.len() == count && read.print() == note),
                 Err(error) => assert!(!accepted && error == NoteError::TooManySignatures { got: count }),
             }
         }
@@ -362,15 +342,15 @@ mod tests {
         assert_eq!(note.verify(&keys), Ok(vec![&keys[0], &keys[1]]));
         assert_eq!(note.verify(&keys[1..]), Ok(vec![&keys[1]]));
         // A bad line by a known key condemns the note, also beside a good line of the same key.
-        let mut lines = note.signatures().to_vec();
+        let mut lines = note.signatures.to_vec();
         lines[2].bytes[0] ^= 1;
         let bad = Note::new("text\n".to_string(), lines).unwrap();
         assert_eq!(bad.verify(&keys), Err(NoteError::BadSignature { keyid: ann.vkey().keyid() }));
         assert_eq!(bad.verify(&keys[1..]), Ok(vec![&keys[1]]));
         // Same id under another name, same name with another id: other keys.
-        let mut renamed = note.signatures()[0].clone();
+        let mut renamed = note.signatures[0].clone();
         renamed.name = "carl".to_string();
-        let mut other_id = note.signatures()[0].clone();
+        let mut other_id = note.signatures[0].clone();
         other_id.id = KeyId::new([0; 4]);
         let unknown = Note::new("text\n".to_string(), vec![renamed, other_id]).unwrap();
         assert_eq!(unknown.verify(&keys), Err(NoteError::Unsigned { lines: 2, keys: 2 }));
@@ -386,8 +366,8 @@ mod tests {
     fn lines_alone() {
         // [N-6]
         let note = Note::parse(EXAMPLE.as_bytes()).unwrap();
-        let lines: String = note.signatures().iter().map(Signature::line).collect();
-        assert_eq!(parse_signatures(lines.as_bytes()), Ok(note.signatures().to_vec()));
+        let lines: String = note.signatures.iter().map(Signature::line).collect();
+        assert_eq!(parse_signatures(lines.as_bytes()), Ok(note.signatures));
         assert_eq!(parse_signatures(b""), Err(NoteError::NoSignatures));
         assert_eq!(parse_signatures(b"\n"), Err(NoteError::SignatureLine(Quote::of(""))));
         assert_eq!(parse_signatures(b"\xff"), Err(NoteError::NotUtf8 { at: 0 }));
