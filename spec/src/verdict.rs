@@ -1,1 +1,1 @@
-//! (being written)
+//! Placeholder of the build: filled with its part.
