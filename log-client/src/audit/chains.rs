@@ -82,7 +82,8 @@ impl Chains {
             return;
         };
         let key = (seen.issuer.clone(), seen.epoch);
-        let (before_seq, before_id) = self.chains.get(&key).map_or((0, [0; 32]), |chain| (chain.last_seq, chain.last_id));
+        let (before_seq, before_id) =
+            self.chains.get(&key).map_or((0, [0; 32]), |chain| (chain.last_seq, chain.last_id));
         if let Some(finding) = judge_link(seen, link, before_seq, &before_id) {
             self.section.found(finding);
         }
@@ -151,7 +152,10 @@ fn judge_link(seen: &Seen, link: Link, before_seq: u64, before_id: &[u8; 32]) ->
             Finding::new(
                 Severity::Misbehaviour,
                 "chain.repeat",
-                format!("{issuer} epoch {epoch}: entry {index} is seq {}, which is taken; expected was {expected}", link.seq),
+                format!(
+                    "{issuer} epoch {epoch}: entry {index} is seq {}, which is taken; expected was {expected}",
+                    link.seq
+                ),
             )
             .at(seen.place()),
         );
@@ -198,9 +202,7 @@ impl Silence {
 
     /// An issuer's epoch begins; `heartbeat_s` is its longest silence, none when none was promised.
     pub fn open(&mut self, issuer: &str, epoch: u32, heartbeat_s: Option<u64>, recorded: u64) {
-        self.pulses
-            .entry((issuer.to_owned(), epoch))
-            .or_insert(Pulse { heartbeat_s, last: recorded, open: true });
+        self.pulses.entry((issuer.to_owned(), epoch)).or_insert(Pulse { heartbeat_s, last: recorded, open: true });
     }
 
     /// An issuer's epoch ends: by closing, or because the next one began.

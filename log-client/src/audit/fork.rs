@@ -33,7 +33,7 @@ pub fn name_missing(
     let Some(first) = first_difference(source, copy, remembered, served, &mut section)? else { return Ok(section) };
     let mut there: HashSet<[u8; 32]> = HashSet::new();
     for ids in chunks_from(served, first) {
-        for (id, bytes) in ids.iter().zip(fetch_bundles(source, &ids)?) {
+        for (id, bytes) in ids.iter().zip(fetch_bundles(source, served, &ids)?) {
             for entry in decode_bundle(&bytes, id.width()).unwrap_or_default() {
                 there.insert(seen::identity(&entry, origin));
             }
@@ -71,7 +71,7 @@ fn first_difference(
 ) -> Result<Option<u64>, Failure> {
     let common = TreeSize::new(remembered.get().min(served.get()));
     for ids in chunks_from(common, 0) {
-        for (id, bytes) in ids.iter().zip(fetch_bundles(source, &ids)?) {
+        for (id, bytes) in ids.iter().zip(fetch_bundles(source, served, &ids)?) {
             let Some(own) = copied(copy, *id)? else {
                 section.not_checked(format!("entries from {} on: the copy does not hold them", id.start()));
                 return Ok(None);
@@ -83,7 +83,8 @@ fn first_difference(
             })?;
             let differs = own.iter().zip(&theirs).find(|((_, own), theirs)| own != *theirs);
             if let Some(((index, _), _)) = differs {
-                section.checked(format!("entries 0 to {index} of the copy against the log: entry {index} is another one"));
+                section
+                    .checked(format!("entries 0 to {index} of the copy against the log: entry {index} is another one"));
                 return Ok(Some(*index));
             }
         }

@@ -1,5 +1,13 @@
 //! `audit`: a verified copy of the log, and what it says (cli.md).
 
+pub mod report;
+pub mod source;
+pub mod copy;
+pub mod walk;
+pub mod chains;
+pub mod digests;
+pub mod times;
+
 use crate::exit::Exit;
 use crate::output::Out;
 

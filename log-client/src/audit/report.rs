@@ -182,7 +182,8 @@ impl AuditReport {
     /// Puts the sections together; the worst finding gives the verdict.
     pub fn new(origin: String, size: u64, root: String, window: Window, sections: Vec<Section>) -> AuditReport {
         let worst = sections.iter().filter_map(Section::worst).max();
-        let headline = sections.iter().filter(|section| section.worst() == worst).find_map(|section| section.headline.as_ref());
+        let headline =
+            sections.iter().filter(|section| section.worst() == worst).find_map(|section| section.headline.as_ref());
         let (verdict, code, reason) = match (worst, headline) {
             (Some(Severity::Misbehaviour), Some(finding)) => {
                 ("log-misbehaved", finding.code.clone(), finding.text.clone())
@@ -309,6 +310,9 @@ mod tests {
         assert!(!report.text().contains('\u{7}'));
         let json: serde_json::Value = serde_json::from_str(&report.json().unwrap()).unwrap();
         assert_eq!(json["window"], serde_json::json!({"from": 0}));
-        assert_eq!(json["sections"][0]["findings"][0], serde_json::json!({"severity":"note","code":"a","text":"bell\u{7}"}));
+        assert_eq!(
+            json["sections"][0]["findings"][0],
+            serde_json::json!({"severity":"note","code":"a","text":"bell\u{7}"})
+        );
     }
 }

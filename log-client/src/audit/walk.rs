@@ -44,15 +44,16 @@ pub trait Milestones {
     fn reached(&mut self, size: TreeSize, root: Hash);
 }
 
-/// Walks a tree of `size` entries; `each` takes the bundles in order.
+/// Walks the first `size` of the `served` entries of a log; `each` takes the bundles in order.
 pub fn walk(
     source: &impl Source,
     copy: &Copy,
+    served: TreeSize,
     size: TreeSize,
     milestones: &mut impl Milestones,
     mut each: impl FnMut(Chunk) -> Result<(), Failure>,
 ) -> Result<Walked, Failure> {
-    let mut tree = Tree { source, copy, size, levels: Vec::new(), tiles: 0, section: Section::new("hashes") };
+    let mut tree = Tree { source, copy, served, levels: Vec::new(), tiles: 0, section: Section::new("hashes") };
     let mut frontier = Frontier::new();
     let bundles: Vec<BundleId> = bundles_of(size).collect();
     for ids in bundles.chunks(CHUNK) {
@@ -79,7 +80,7 @@ pub fn walk(
 struct Tree<'a, S> {
     source: &'a S,
     copy: &'a Copy,
-    size: TreeSize,
+    served: TreeSize,
     /// Unfinished tile of each level, and how many full ones stand before it.
     levels: Vec<(Vec<Hash>, u64)>,
     tiles: u64,
@@ -98,8 +99,8 @@ impl<S: Source> Tree<'_, S> {
         }
         let missing: Vec<BundleId> =
             ids.iter().zip(&own).filter(|(_, bytes)| bytes.is_none()).map(|(id, _)| *id).collect();
-        let mut fetched = fetch_bundles(self.source, &missing)?.into_iter();
-        let tiles = fetch_tiles(self.source, &ids.iter().map(BundleId::hashes).collect::<Vec<_>>())?;
+        let mut fetched = fetch_bundles(self.source, self.served, &missing)?.into_iter();
+        let tiles = fetch_tiles(self.source, self.served, &ids.iter().map(BundleId::hashes).collect::<Vec<_>>())?;
         let mut all: Vec<(BundleId, bool, Vec<u8>)> = Vec::with_capacity(ids.len());
         for (id, own) in ids.iter().zip(own) {
             let (remembered, bytes) = match own {
@@ -111,7 +112,8 @@ impl<S: Source> Tree<'_, S> {
         let hashed: Vec<Option<Hashed>> = all.par_iter().map(|(id, _, bytes)| hash_bundle(*id, bytes)).collect();
         let mut out = Vec::with_capacity(ids.len());
         for (((id, remembered, bytes), hashed), tile) in all.into_iter().zip(hashed).zip(tiles) {
-            let fits = |hashed: &Option<Hashed>| hashed.as_ref().is_some_and(|(_, _, hashes)| encode_tile(hashes) == tile);
+            let fits =
+                |hashed: &Option<Hashed>| hashed.as_ref().is_some_and(|(_, _, hashes)| encode_tile(hashes) == tile);
             let (bytes, hashed) = if remembered && !fits(&hashed) {
                 self.read_again(id, bytes, hashed, &tile)?
             } else {
@@ -122,9 +124,13 @@ impl<S: Source> Tree<'_, S> {
             };
             let Some(hashed) = hashed else {
                 let kept = self.copy.keep_evidence("bundle", &bytes)?;
-                return Err(Failure::new(Exit::Misbehaved, "log.bundle", "the log serves a bundle that does not parse")
-                    .side("bundle", id)
-                    .side("kept", kept.display()));
+                return Err(Failure::new(
+                    Exit::Misbehaved,
+                    "log.bundle",
+                    "the log serves a bundle that does not parse",
+                )
+                .side("bundle", id)
+                .side("kept", kept.display()));
             };
             self.compare(id.hashes(), &hashed.2, &tile)?;
             out.push(hashed);
@@ -140,7 +146,7 @@ impl<S: Source> Tree<'_, S> {
         hashed: Option<Hashed>,
         tile: &[u8],
     ) -> Result<(Vec<u8>, Option<Hashed>), Failure> {
-        let Some(fresh) = fetch_bundles(self.source, &[id])?.pop() else { return Ok((bytes, hashed)) };
+        let Some(fresh) = fetch_bundles(self.source, self.served, &[id])?.pop() else { return Ok((bytes, hashed)) };
         let again = hash_bundle(id, &fresh);
         if again.as_ref().is_some_and(|(_, _, hashes)| encode_tile(hashes) == tile) {
             self.copy.set_aside(&id.path())?;
@@ -166,7 +172,7 @@ impl<S: Source> Tree<'_, S> {
                 let id = tile_id(level, index, 256)?;
                 self.copy.put(&id.path(), &encode_tile(&full))?;
                 if level != 0 {
-                    let served = fetch_tiles(self.source, &[id])?.pop().unwrap_or_default();
+                    let served = fetch_tiles(self.source, self.served, &[id])?.pop().unwrap_or_default();
                     self.compare(id, &full, &served)?;
                 }
                 self.grow(level + 1, &[tile_root(&full)])?;
@@ -185,11 +191,10 @@ impl<S: Source> Tree<'_, S> {
             let id = tile_id(u8::try_from(level).unwrap_or(u8::MAX), before, width)?;
             self.copy.put(&id.path(), &encode_tile(&tile))?;
             if level != 0 {
-                let served = fetch_tiles(self.source, &[id])?.pop().unwrap_or_default();
+                let served = fetch_tiles(self.source, self.served, &[id])?.pop().unwrap_or_default();
                 self.compare(id, &tile, &served)?;
             }
         }
-        debug_assert!(self.size.get() < u64::MAX);
         Ok(())
     }
 
@@ -219,35 +224,39 @@ fn tile_id(level: u8, index: u64, width: u16) -> Result<TileId, Failure> {
     TileId::new(level, index, width).map_err(|error| Failure::refused("audit.tree", error.to_string()))
 }
 
-/// Bundles of the log; where a partial one is gone, the start of the full one (tlog-tiles, "Partial Tiles").
-pub fn fetch_bundles(source: &impl Source, ids: &[BundleId]) -> Result<Vec<Vec<u8>>, Failure> {
-    let wants: Vec<Want> = ids.iter().map(|id| Want { path: id.path(), bytes_max: BUNDLE_BYTES_MAX }).collect();
+/// Bundles of a log that serves `served` entries: as they are at that size, cut to the width wanted.
+///
+/// A partial one that is gone by now is the start of the full one (tlog-tiles, "Partial Tiles").
+pub fn fetch_bundles(source: &impl Source, served: TreeSize, ids: &[BundleId]) -> Result<Vec<Vec<u8>>, Failure> {
+    let there = |id: &BundleId| BundleId::at(id.index(), served).unwrap_or(*id);
+    let wants: Vec<Want> = ids.iter().map(|id| Want { path: there(id).path(), bytes_max: BUNDLE_BYTES_MAX }).collect();
     let mut out = Vec::with_capacity(ids.len());
     for (id, bytes) in ids.iter().zip(source.read(&wants)?) {
-        let bytes = match bytes {
-            Some(bytes) => bytes,
-            None if !id.is_full() => read_one(source, id.full().path(), BUNDLE_BYTES_MAX)?
-                .and_then(|full| bundle_prefix(&full, 256, id.width()))
-                .ok_or_else(|| withheld(&id.path()))?,
-            None => return Err(withheld(&id.path())),
+        let (bytes, width) = match bytes {
+            Some(bytes) => (Some(bytes), there(id).width()),
+            None if there(id).is_full() => (None, 256),
+            None => (read_one(source, id.full().path(), BUNDLE_BYTES_MAX)?, 256),
         };
-        out.push(bytes);
+        let bytes = bytes.ok_or_else(|| withheld(&id.path()))?;
+        // What cannot be cut does not parse either, and is judged by whoever wanted it.
+        out.push(bundle_prefix(&bytes, width, id.width()).unwrap_or(bytes));
     }
     Ok(out)
 }
 
 /// Tiles of the log, in the same way.
-pub fn fetch_tiles(source: &impl Source, ids: &[TileId]) -> Result<Vec<Vec<u8>>, Failure> {
-    let wants: Vec<Want> = ids.iter().map(|id| Want { path: id.path(), bytes_max: TILE_BYTES_MAX }).collect();
+pub fn fetch_tiles(source: &impl Source, served: TreeSize, ids: &[TileId]) -> Result<Vec<Vec<u8>>, Failure> {
+    let there = |id: &TileId| TileId::at(id.level(), id.index(), served).unwrap_or(*id);
+    let wants: Vec<Want> = ids.iter().map(|id| Want { path: there(id).path(), bytes_max: TILE_BYTES_MAX }).collect();
     let mut out = Vec::with_capacity(ids.len());
     for (id, bytes) in ids.iter().zip(source.read(&wants)?) {
         let bytes = match bytes {
-            Some(bytes) => bytes,
-            None if !id.is_full() => read_one(source, id.full().path(), TILE_BYTES_MAX)?
-                .and_then(|full| full.get(..id.bytes()).map(<[u8]>::to_vec))
-                .ok_or_else(|| withheld(&id.path()))?,
-            None => return Err(withheld(&id.path())),
+            Some(bytes) => Some(bytes),
+            None if there(id).is_full() => None,
+            None => read_one(source, id.full().path(), TILE_BYTES_MAX)?,
         };
+        let mut bytes = bytes.ok_or_else(|| withheld(&id.path()))?;
+        bytes.truncate(id.bytes());
         out.push(bytes);
     }
     Ok(out)
@@ -257,4 +266,150 @@ fn withheld(path: &str) -> Failure {
     Failure::new(Exit::Unreachable, "log.withheld", "the log does not serve an object that its checkpoint covers")
         .side("object", path)
         .now("try again; a log that goes on withholding entries cannot be audited, which is itself worth reporting")
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::super::source::memory::Memory;
+    use super::*;
+
+    /// Roots that are looked at on the way.
+    struct Roots(Vec<u64>, Vec<(u64, Hash)>);
+
+    impl Milestones for Roots {
+        fn next(&self, size: TreeSize) -> Option<TreeSize> {
+            self.0.iter().find(|at| **at >= size.get()).map(|at| TreeSize::new(*at))
+        }
+        fn reached(&mut self, size: TreeSize, root: Hash) {
+            self.1.push((size.get(), root));
+        }
+    }
+
+    fn entries(count: usize) -> Vec<String> {
+        (0..count).map(|n| format!("entry {n}")).collect()
+    }
+
+    fn root(entries: &[String]) -> Hash {
+        let mut frontier = Frontier::new();
+        entries.iter().for_each(|entry| frontier.push(leaf_hash(entry.as_bytes())));
+        frontier.root()
+    }
+
+    fn run(
+        source: &Memory,
+        copy: &Copy,
+        served: usize,
+        size: usize,
+    ) -> Result<(Walked, Vec<Vec<u8>>, Vec<(u64, Hash)>), Failure> {
+        let mut seen = Vec::new();
+        let mut roots = Roots(vec![1, 300], Vec::new());
+        let walked =
+            walk(source, copy, TreeSize::new(served as u64), TreeSize::new(size as u64), &mut roots, |chunk| {
+                assert_eq!(chunk.start.get(), seen.len() as u64);
+                seen.extend(chunk.entries);
+                Ok(())
+            })?;
+        Ok((walked, seen, roots.1))
+    }
+
+    fn codes(walked: &Walked) -> Vec<&str> {
+        walked.section.findings.iter().map(|finding| finding.code.as_str()).collect()
+    }
+
+    #[test]
+    fn every_entry_comes_once_and_the_roots_are_those_of_the_entries() {
+        for size in [0, 1, 255, 256, 257, 600, 2_305] {
+            let dir = tempfile::tempdir().unwrap();
+            let copy = Copy::open(dir.path()).unwrap();
+            let all = entries(size);
+            let (walked, seen, roots) = run(&Memory::of(&all), &copy, size, size).unwrap();
+            assert_eq!(walked.root, root(&all), "size {size}");
+            assert_eq!(seen, all.iter().map(|entry| entry.as_bytes().to_vec()).collect::<Vec<_>>());
+            assert_eq!(codes(&walked), Vec::<&str>::new());
+            for (at, got) in roots {
+                assert_eq!(got, root(&all[..usize::try_from(at).unwrap()]), "root at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn bundles_are_fetched_once_and_the_copy_serves_a_smaller_size() {
+        let dir = tempfile::tempdir().unwrap();
+        let copy = Copy::open(dir.path()).unwrap();
+        let all = entries(700);
+        run(&Memory::of(&all), &copy, 700, 700).unwrap();
+        let again = Memory::of(&all[..600]);
+        let (walked, ..) = run(&again, &copy, 600, 600).unwrap();
+        assert_eq!(walked.root, root(&all[..600]));
+        // Full bundles come from the copy; the partial one of another width was never kept.
+        let asked = again.asked.lock().unwrap();
+        let bundles: Vec<&String> = asked.iter().filter(|path| path.starts_with("tile/entries/")).collect();
+        assert_eq!(bundles, ["tile/entries/002.p/88"]);
+    }
+
+    #[test]
+    fn a_size_that_the_log_has_left_behind_is_cut_out_of_what_it_serves_now() {
+        let all = entries(700);
+        for size in [1, 255, 256, 300, 512, 600, 700] {
+            let dir = tempfile::tempdir().unwrap();
+            let copy = Copy::open(dir.path()).unwrap();
+            let (walked, seen, _) = run(&Memory::of(&all), &copy, 700, size).unwrap();
+            assert_eq!((walked.root, seen.len()), (root(&all[..size]), size));
+            assert_eq!(codes(&walked), Vec::<&str>::new());
+        }
+    }
+
+    #[test]
+    fn a_partial_object_that_is_gone_is_the_start_of_the_full_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let copy = Copy::open(dir.path()).unwrap();
+        let all = entries(256);
+        let (walked, seen, _) = run(&Memory::of(&all), &copy, 200, 200).unwrap();
+        assert_eq!((walked.root, seen.len()), (root(&all[..200]), 200));
+    }
+
+    #[test]
+    fn a_damaged_copy_is_set_aside_and_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let copy = Copy::open(dir.path()).unwrap();
+        let all = entries(300);
+        run(&Memory::of(&all), &copy, 300, 300).unwrap();
+        let mut bytes = copy.get("tile/entries/000").unwrap().unwrap();
+        bytes[10] ^= 1;
+        copy.put("tile/entries/000", &bytes).unwrap();
+        let (walked, seen, _) = run(&Memory::of(&all), &copy, 300, 300).unwrap();
+        assert_eq!((walked.root, codes(&walked).len()), (root(&all), 0));
+        assert_eq!(seen[0], b"entry 0");
+        assert_eq!(std::fs::read(dir.path().join("damaged/tile/entries/000")).unwrap(), bytes);
+    }
+
+    #[test]
+    fn a_tile_that_is_not_the_hash_of_its_entries_is_the_logs_fault() {
+        let all = entries(600);
+        for (path, at) in [("tile/0/001", 5), ("tile/0/002.p/88", 0), ("tile/1/000.p/2", 33)] {
+            let dir = tempfile::tempdir().unwrap();
+            let copy = Copy::open(dir.path()).unwrap();
+            let mut source = Memory::of(&all);
+            source.objects.get_mut(path).unwrap()[at] ^= 0x80;
+            let (walked, ..) = run(&source, &copy, 600, 600).unwrap();
+            assert_eq!(codes(&walked), ["log.tile"], "{path}");
+            assert!(walked.section.findings[0].text.starts_with(path), "{}", walked.section.findings[0].text);
+            assert_eq!(walked.root, root(&all), "the entries decide, not the tile");
+            assert_eq!(std::fs::read_dir(dir.path().join("evidence")).unwrap().count(), 1);
+        }
+    }
+
+    #[test]
+    fn a_log_that_withholds_an_object_is_not_reachable_and_one_that_sends_rubbish_misbehaves() {
+        let dir = tempfile::tempdir().unwrap();
+        let copy = Copy::open(dir.path()).unwrap();
+        let mut source = Memory::of(&entries(300));
+        let bundle = source.objects.remove("tile/entries/000").unwrap();
+        let failure = run(&source, &copy, 300, 300).unwrap_err();
+        assert_eq!((failure.exit, failure.code.as_str()), (Exit::Unreachable, "log.withheld"));
+        source.objects.insert("tile/entries/000".into(), bundle[..100].to_vec());
+        let failure = run(&source, &copy, 300, 300).unwrap_err();
+        assert_eq!((failure.exit, failure.code.as_str()), (Exit::Misbehaved, "log.bundle"));
+    }
 }
