@@ -1,0 +1,98 @@
+//! What an operator chooses for a running server, and the bounds of its connections, queues and waits (85-log.md).
+//!
+//! Not here: bounds of batches and objects (`limits`), bounds that clients must know too (`vitrine_spec::limits`), the
+//! command line that fills `Config` (`cli`).
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX};
+
+/// What `log-server serve` was told.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The data directory.
+    pub dir: PathBuf,
+    /// The directory of the log's keys.
+    pub keys: PathBuf,
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The policy file: who witnesses, and how many must have answered before anything is acknowledged.
+    pub policy: PathBuf,
+    /// Shortest time between the starts of two batches that follow each other.
+    pub batch_every: Duration,
+    /// Free bytes of the data directory's file system under which admission stops.
+    pub free_bytes_min: u64,
+    /// A person says that this directory, last used on another machine, is the only copy.
+    pub take_over: bool,
+    /// Witnesses, by key name, that the rollback guard does not ask.
+    pub set_aside: Vec<String>,
+    /// Where a witness is read when that is not where it is asked: key name and monitoring prefix.
+    pub monitoring: Vec<(String, String)>,
+    /// A person accepts that this machine's clock is right and the last signed time was wrong.
+    pub clock_was_wrong: bool,
+    /// A person accepts a policy whose quorum is `none`.
+    pub unwitnessed: bool,
+}
+
+/// Milliseconds between two batches unless `--batch-ms` says otherwise: ten heads a second at most.
+pub const BATCH_MILLIS_DEFAULT: u64 = 100;
+/// Free bytes under which admission stops unless `--min-free` says otherwise.
+pub const FREE_BYTES_MIN_DEFAULT: u64 = 2 << 30;
+/// How often free space and clock are looked at.
+pub const WATCH_EVERY: Duration = Duration::from_secs(1);
+/// An idle log signs its head anew this often, so that cosignatures stay fresh.
+pub const SIGN_ANEW_EVERY: Duration = Duration::from_secs(600);
+
+/// Entries that may wait for a batch: four batches.
+pub const POOL_ENTRIES_MAX: usize = 65_536;
+/// Bytes of entries that may wait for a batch.
+pub const POOL_BYTES_MAX: usize = 64 << 20;
+const _: () =
+    assert!(POOL_ENTRIES_MAX >= BATCH_ENTRIES_MAX && POOL_BYTES_MAX >= BATCH_BYTES_MAX, "a full batch fits the pool");
+
+/// How long a request waits for its checkpoint before it ends as `pending`.
+pub const SUBMIT_WAIT: Duration = Duration::from_secs(60);
+/// Lines judged under one hold of the admission lock: about a millisecond.
+pub const JUDGE_LINES: usize = 64;
+/// Lines whose signatures are checked before the first of them is judged: a bad one spares the arithmetic of later groups.
+pub const VERIFY_LINES: usize = 512;
+
+/// Connections at once; more wait in the kernel's queue.
+pub const CONNECTIONS_MAX: usize = 4_096;
+/// File descriptors that are kept for objects, the index and witnesses.
+pub const DESCRIPTORS_RESERVED: u64 = 640;
+/// Bytes of the head of a request.
+pub const REQUEST_HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Header lines of a request.
+pub const REQUEST_HEADERS_MAX: usize = 64;
+/// Requests at once on one HTTP/2 connection.
+pub const STREAMS_MAX: u32 = 256;
+/// How long a connection may take to send the head of a request, idle time between two requests included.
+pub const REQUEST_HEAD_WAIT: Duration = Duration::from_secs(30);
+/// How long a request may take to send its body.
+pub const BODY_WAIT: Duration = Duration::from_secs(30);
+/// Bytes of request bodies in memory at once, all connections together.
+pub const BODY_BYTES_IN_FLIGHT_MAX: usize = 64 << 20;
+/// Requests at once that wait for a checkpoint, all connections together.
+pub const WAITING_MAX: usize = 16_384;
+/// Reads of objects and of the index at once; more wait their turn.
+pub const READS_MAX: usize = 64;
+/// How long requests may take to end after SIGTERM.
+pub const LEAVE_WAIT: Duration = Duration::from_secs(10);
+/// Seconds after which a client that was refused for overload may come again.
+pub const RETRY_AFTER_SECONDS: u64 = 1;
+
+/// How long a witness may take for one answer, connection included.
+pub const WITNESS_WAIT: Duration = Duration::from_secs(5);
+/// Bytes of an answer of a witness.
+pub const WITNESS_BODY_BYTES_MAX: usize = 64 * 1024;
+/// Seconds that the time of a cosignature may differ from our clock.
+pub const WITNESS_CLOCK_SECONDS: u64 = 300;
+/// First pause before a witness that did not cosign is asked again; doubled each time.
+pub const BACK_OFF_FIRST: Duration = Duration::from_millis(250);
+/// Longest pause before a witness is asked again.
+pub const BACK_OFF_MAX: Duration = Duration::from_secs(30);
+/// Characters of a witness's error text that are kept and shown.
+pub const WITNESS_TEXT_MAX: usize = 200;
