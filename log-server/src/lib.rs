@@ -36,4 +36,7 @@ pub mod serve;
 pub mod status;
 pub mod cli;
 
+#[cfg(test)]
+mod fake;
+
 pub use cli::run;

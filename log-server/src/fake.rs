@@ -1,0 +1,356 @@
+//! For tests: a witness that follows a script, a tree in memory whose log signs heads, and people who sign events (85-log.md).
+//!
+//! The witness checks nothing but the old size: what it says is the test's choice. Not here: a real witness, which the
+//! end-to-end tests run.
+
+#![allow(clippy::unwrap_used, reason = "for tests, which report by panicking")]
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde_json::{Value, json};
+use vitrine_spec::checkpoint::{Checkpoint, Origin, SignedCheckpoint};
+use vitrine_spec::cosignature::{encode, message};
+use vitrine_spec::edge::Edge;
+use vitrine_spec::envelope::pae;
+use vitrine_spec::hash::{Hash, leaf_hash};
+use vitrine_spec::key::{KeyKind, Seed, Vkey};
+use vitrine_spec::note::Signature;
+use vitrine_spec::policy::Policy;
+use vitrine_spec::proof::{self, Tiles};
+use vitrine_spec::text::b64;
+use vitrine_spec::tiles::TileId;
+use vitrine_spec::tree::TreeSize;
+
+use crate::keys::LogKeys;
+use crate::metrics::Metrics;
+use crate::time::Time;
+use crate::witnesses::{Asking, Parts, Tree, Witnesses};
+
+/// The origin of every log in these tests.
+pub const ORIGIN: &str = "log.example";
+
+fn seed(name: &str, kind: KeyKind, byte: u8) -> Seed {
+    Seed::new(name, kind, [byte; 32]).unwrap()
+}
+
+fn signed(seed: &Seed, time: u64, checkpoint: &Checkpoint) -> Signature {
+    let message = message(seed.kind(), seed.name(), time, checkpoint).unwrap();
+    let bytes = match seed.kind() {
+        KeyKind::Ed25519 => seed.sign_ed25519(&message).unwrap().to_vec(),
+        KeyKind::Cosign => encode(time, &seed.sign_ed25519(&message).unwrap()),
+        KeyKind::MlDsa44 => encode(time, &seed.sign_mldsa_deterministic(&message).unwrap()),
+    };
+    Signature::by(&seed.vkey(), bytes).unwrap()
+}
+
+/// What a fake witness does with the next questions.
+#[derive(Debug, Default)]
+pub struct Script {
+    /// The size it cosigned last.
+    pub known: u64,
+    /// What it answers instead, until it is taken away: status, content type, body.
+    pub says: Option<(u16, &'static str, Vec<u8>)>,
+    /// How long it waits before each answer.
+    pub delay: Duration,
+    /// What it serves at its monitoring prefix.
+    pub note: Option<Vec<u8>>,
+    /// Old and new size of every question so far.
+    pub asked: Vec<(u64, u64)>,
+    /// Questions to its monitoring prefix.
+    pub read: usize,
+}
+
+/// A witness on loopback with two keys.
+pub struct FakeWitness {
+    /// Its key name.
+    pub name: String,
+    /// Its submission and monitoring prefix.
+    pub url: String,
+    seeds: Arc<[Seed; 2]>,
+    script: Arc<Mutex<Script>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for FakeWitness {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+#[derive(Clone)]
+struct Behind {
+    seeds: Arc<[Seed; 2]>,
+    script: Arc<Mutex<Script>>,
+}
+
+impl FakeWitness {
+    /// Starts a witness of this name; its keys follow from `byte`.
+    pub async fn start(name: &str, byte: u8) -> FakeWitness {
+        let seeds = Arc::new([seed(name, KeyKind::Cosign, byte), seed(name, KeyKind::MlDsa44, byte + 1)]);
+        let script = Arc::new(Mutex::new(Script::default()));
+        let behind = Behind { seeds: Arc::clone(&seeds), script: Arc::clone(&script) };
+        let router = Router::new()
+            .route("/add-checkpoint", post(add_checkpoint))
+            .route("/{origin}/checkpoint", get(checkpoint))
+            .with_state(behind);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        FakeWitness { name: name.to_owned(), url, seeds, script, task }
+    }
+
+    /// Reads or changes the script.
+    pub fn script<T>(&self, change: impl FnOnce(&mut Script) -> T) -> T {
+        change(&mut self.script.lock().unwrap())
+    }
+
+    /// The keys as a policy names them.
+    pub fn vkeys(&self) -> [Vkey; 2] {
+        [self.seeds[0].vkey(), self.seeds[1].vkey()]
+    }
+}
+
+async fn add_checkpoint(State(behind): State<Behind>, body: Bytes) -> Response {
+    let text = std::str::from_utf8(&body).unwrap();
+    let (head, note) = text.split_once("\n\n").unwrap();
+    let old: u64 = head.lines().next().unwrap().strip_prefix("old ").unwrap().parse().unwrap();
+    let asked = SignedCheckpoint::parse(note.as_bytes()).unwrap();
+    let size = asked.size().get();
+    let (delay, says) = {
+        let mut script = behind.script.lock().unwrap();
+        script.asked.push((old, size));
+        (script.delay, script.says.clone())
+    };
+    tokio::time::sleep(delay).await;
+    if let Some((status, content_type, body)) = says {
+        let status = StatusCode::from_u16(status).unwrap();
+        return (status, [(header::CONTENT_TYPE, content_type)], body).into_response();
+    }
+    let mut script = behind.script.lock().unwrap();
+    if old != script.known {
+        let body = format!("{}\n", script.known);
+        return (StatusCode::CONFLICT, [(header::CONTENT_TYPE, "text/x.tlog.size")], body).into_response();
+    }
+    script.known = size;
+    let now = Time::now().get();
+    let lines: String = behind.seeds.iter().map(|seed| signed(seed, now, &asked.checkpoint).line()).collect();
+    lines.into_response()
+}
+
+async fn checkpoint(State(behind): State<Behind>) -> Response {
+    let mut script = behind.script.lock().unwrap();
+    script.read += 1;
+    match &script.note {
+        Some(note) => note.clone().into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+/// A policy with these witnesses: each `any` of its two keys, and this many of them.
+pub fn policy(quorum: usize, witnesses: &[&FakeWitness]) -> Policy {
+    let mut text = String::new();
+    let mut groups = Vec::new();
+    for (at, witness) in witnesses.iter().enumerate() {
+        for (kind, vkey) in ["ed", "pq"].iter().zip(witness.vkeys()) {
+            text.push_str(&format!("witness w{at}-{kind} {vkey} {}\n", witness.url));
+        }
+        text.push_str(&format!("group w{at} any w{at}-ed w{at}-pq\n"));
+        groups.push(format!("w{at}"));
+    }
+    text.push_str(&format!("group q {quorum} {}\nquorum q\n", groups.join(" ")));
+    Policy::parse(&text).unwrap()
+}
+
+/// A log in memory: tiles by id, roots by size.
+#[derive(Default)]
+pub struct MemoryLog {
+    edge: Option<Edge>,
+    tiles: BTreeMap<String, Vec<u8>>,
+    fork: u8,
+}
+
+impl MemoryLog {
+    /// A log with this many entries; logs with another `fork` hold other entries.
+    pub fn of(size: u64, fork: u8) -> MemoryLog {
+        let mut log = MemoryLog { edge: Some(Edge::empty()), fork, ..MemoryLog::default() };
+        (0..size).for_each(|_| log.grow());
+        log
+    }
+
+    /// Adds one entry.
+    pub fn grow(&mut self) {
+        let edge = self.edge.as_mut().unwrap();
+        let leaf = leaf_hash(format!("entry {} of {}", edge.size(), self.fork).as_bytes());
+        for (id, bytes) in edge.append(&[leaf]) {
+            self.tiles.insert(id.path(), bytes);
+        }
+    }
+
+    /// The head, signed by the log's Ed25519 key.
+    pub fn head(&self) -> Asking {
+        let edge = self.edge.as_ref().unwrap();
+        let checkpoint = Checkpoint::new(Origin::new(ORIGIN).unwrap(), edge.size(), edge.root());
+        let line = signed(&seed(ORIGIN, KeyKind::Ed25519, 1), 0, &checkpoint);
+        Asking { checkpoint: SignedCheckpoint::new(checkpoint, vec![line]).unwrap() }
+    }
+}
+
+impl Tiles for MemoryLog {
+    type Error = String;
+
+    fn tile(&self, id: TileId) -> Result<Vec<u8>, String> {
+        self.tiles.get(&id.path()).cloned().ok_or_else(|| format!("{id} is missing"))
+    }
+}
+
+impl Tree for MemoryLog {
+    fn consistency(&self, from: TreeSize, to: TreeSize) -> Result<Vec<Hash>, String> {
+        proof::consistency(self, from, to).map_err(|error| error.to_string())
+    }
+
+    fn root(&self, size: TreeSize) -> Result<Hash, String> {
+        proof::root_from_tiles(self, size).map_err(|error| error.to_string())
+    }
+}
+
+/// The log's keys, as a policy and a note at a monitoring prefix need them.
+pub fn log_keys() -> Vec<Vkey> {
+    vec![seed(ORIGIN, KeyKind::Ed25519, 1).vkey()]
+}
+
+/// Witnesses of a policy over a tree, with short time-outs.
+pub fn witnesses(policy: &Policy, tree: Arc<dyn Tree>, evidence: &std::path::Path, aside: &[String]) -> Arc<Witnesses> {
+    let parts = Parts {
+        origin: Origin::new(ORIGIN).unwrap(),
+        log_keys: log_keys(),
+        tree,
+        evidence: evidence.to_owned(),
+        metrics: Arc::new(Metrics::new()),
+        wait: Duration::from_millis(500),
+    };
+    Arc::new(Witnesses::new(policy, aside, &[], parts).unwrap())
+}
+
+/// Somebody who signs events: name, key, and where its chain stands.
+pub struct Actor {
+    name: &'static str,
+    seed: Seed,
+    seq: u64,
+    prev: String,
+}
+
+impl Actor {
+    /// An actor whose chain is empty.
+    pub fn new(name: &'static str, byte: u8) -> Actor {
+        Actor { name, seed: seed(&format!("{name}.example"), KeyKind::Ed25519, byte), seq: 0, prev: "0".repeat(64) }
+    }
+
+    /// Its key.
+    pub fn seed(&self) -> &Seed {
+        &self.seed
+    }
+
+    fn header(&mut self, chained: bool, nonce: u64, cosigners: &[&Actor]) -> Value {
+        let mut header = json!({"origin": ORIGIN, "issuer": self.name, "epoch": 1, "recorded": Time::now().get()});
+        if chained {
+            self.seq += 1;
+            header["seq"] = json!(self.seq);
+            header["prev"] = json!(self.prev);
+        } else {
+            header["nonce"] = json!(format!("{nonce:032x}"));
+        }
+        if !cosigners.is_empty() {
+            let mut keyids: Vec<String> = cosigners.iter().map(|actor| actor.seed.vkey().keyid()).collect();
+            keyids.sort();
+            header["cosigners"] = json!(keyids);
+        }
+        header
+    }
+
+    /// Signs an event with its cosigners; a chained one moves the chain on. The submission as its client sends it.
+    fn event(&mut self, kind: &str, subject: Value, header: Value, body: Value, cosigners: &[&Actor]) -> Value {
+        let statement = json!({
+            "_type": "https://in-toto.io/Statement/v1",
+            "subject": subject,
+            "predicateType": format!("https://vitrine.example/{kind}/v0"),
+            "predicate": {"hdr": header, "body": body},
+        });
+        let payload = json_of_spec(&statement);
+        let pae = pae(&payload);
+        if statement["predicate"]["hdr"]["seq"].is_u64() {
+            self.prev = Hash::of(&pae).hex();
+        }
+        let mut signatures: Vec<(String, String)> = std::iter::once(&self.seed)
+            .chain(cosigners.iter().map(|actor| &actor.seed))
+            .map(|seed| (seed.vkey().keyid(), b64(&seed.sign_ed25519(&pae).unwrap())))
+            .collect();
+        signatures.sort();
+        let signatures: Vec<Value> =
+            signatures.into_iter().map(|(keyid, sig)| json!({"keyid": keyid, "sig": sig})).collect();
+        json!({"envelope": {
+            "payloadType": "application/vnd.in-toto+json", "payload": b64(&payload), "signatures": signatures,
+        }})
+    }
+
+    /// A heartbeat, chained.
+    pub fn heartbeat(&mut self) -> Value {
+        let subject = json!([{"digest": {"sha256": self.prev}}]);
+        let header = self.header(true, 0, &[]);
+        let body = json!({"to": header["recorded"]});
+        self.event("heartbeat", subject, header, body, &[])
+    }
+
+    /// The event that opens it, for builds.
+    pub fn open(&mut self, operator: &Actor) -> Value {
+        let vkey = self.seed.vkey();
+        let subject = json!([{"digest": {"sha256": Hash::of(vkey.public()).hex()}}]);
+        let header = self.header(true, 0, &[operator]);
+        let body = json!({
+            "vkey": vkey.to_string(), "types": {"build": "none"}, "heartbeat_s": 3600, "jurisdiction": "CH",
+            "builders": ["https://builder.example/1"],
+        });
+        self.event("issuer-open", subject, header, body, &[operator])
+    }
+
+    /// A build of one file; every `number` is another file and nonce.
+    pub fn build(&mut self, number: u64) -> Value {
+        let digest = Hash::of(&number.to_be_bytes()).hex();
+        let header = self.header(false, number, &[]);
+        let body = json!({
+            "purl": format!("pkg:generic/product@{number}"),
+            "source": {"uri": "https://git.example/product", "digest": {"gitCommit": "1".repeat(40)}},
+            "builder_id": "https://builder.example/1", "build_type": "https://builder.example/type",
+            "invocation_id": "run", "started": header["recorded"], "finished": header["recorded"],
+            "build_site": "CH-ZH-1", "signing_site": "CH-ZH-1",
+        });
+        self.event("build", json!([{"name": "file", "digest": {"sha256": digest}}]), header, body, &[])
+    }
+}
+
+fn json_of_spec(value: &Value) -> Vec<u8> {
+    vitrine_spec::json::parse(value.to_string().as_bytes()).unwrap().to_jcs()
+}
+
+/// The charter of a log with these keys, signed by operator and supervisor.
+pub fn charter(keys: &LogKeys, operator: &mut Actor, supervisor: &Actor) -> Value {
+    let role = |seed: &Seed| json!({"epoch": 1, "vkey": seed.vkey().to_string()});
+    let body = json!({
+        "version": 1, "protocol": "vitrine/v0", "origin": ORIGIN,
+        "log_keys": keys.log_vkeys().map(|vkey| vkey.to_string()),
+        "operator": role(&operator.seed), "supervisor": role(&supervisor.seed), "vault": role(keys.vault()),
+        "readers": [],
+        "types": ["build", "charter", "code-review", "heartbeat", "incident", "issuer-close", "issuer-open", "rebuild", "update"],
+        "raw": false, "sites": [{"code": "CH-ZH-1", "name": "Zurich"}], "cosign": {}, "built_here_only": false,
+    });
+    let subject = json!([{"digest": {"sha256": Hash::of(ORIGIN.as_bytes()).hex()}}]);
+    let header = operator.header(true, 0, &[supervisor]);
+    operator.event("charter", subject, header, body, &[supervisor])
+}
