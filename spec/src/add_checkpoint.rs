@@ -1,7 +1,7 @@
 //! The call add-checkpoint: its body, and what a witness answers (docs/50-policy-proof-witness.md).
 //!
-//! The order of checks of c2sp.org/tlog-witness in pure steps: [`AddCheckpoint::parse`], [`check_signature`], and only
-//! then, with what the witness remembers, [`check_growth`]. Not here: keeping that memory, signing, and HTTP.
+//! The order of checks of c2sp.org/tlog-witness in pure steps [W-1]: [`AddCheckpoint::parse`], [`check_signature`], and
+//! only then, with what the witness remembers, [`check_growth`]. Not here: keeping that memory, signing, and HTTP.
 
 use crate::checkpoint::{CheckpointError, Origin, SignedCheckpoint};
 use crate::hash::{Hash, empty_root};
@@ -165,7 +165,7 @@ pub enum WitnessRefusal {
 }
 
 impl WitnessRefusal {
-    /// The HTTP status [W-8].
+    /// The HTTP status [W-9].
     pub const fn status(&self) -> u16 {
         match self {
             WitnessRefusal::Malformed(_) => 400,           // [W-2]
@@ -179,7 +179,7 @@ impl WitnessRefusal {
         }
     }
 
-    /// The type of the body [W-8].
+    /// The type of the body [W-9].
     pub const fn content_type(&self) -> &'static str {
         match self {
             WitnessRefusal::Stale { .. } => "text/x.tlog.size",
@@ -193,7 +193,7 @@ impl WitnessRefusal {
         }
     }
 
-    /// The body: the size cosigned last for a 409, otherwise the reason; a newline ends it [W-8].
+    /// The body: the size cosigned last for a 409, otherwise the reason; a newline ends it [W-9].
     pub fn body(&self) -> String {
         match self {
             WitnessRefusal::Stale { known, .. } => format!("{known}\n"),
@@ -211,10 +211,7 @@ impl WitnessRefusal {
 /// The keys of the log that signed the checkpoint, out of those trusted for its origin; `None` for an unknown origin.
 ///
 /// Needs no memory of earlier checkpoints, so that nobody without the log's key makes a witness look any up [W-3] [W-4].
-pub fn check_signature<'k>(
-    request: &AddCheckpoint,
-    keys: Option<&'k [Vkey]>,
-) -> Result<Vec<&'k Vkey>, WitnessRefusal> {
+pub fn check_signature<'k>(request: &AddCheckpoint, keys: Option<&'k [Vkey]>) -> Result<Vec<&'k Vkey>, WitnessRefusal> {
     let keys = keys.ok_or_else(|| WitnessRefusal::UnknownOrigin(request.checkpoint.origin().clone()))?;
     request.checkpoint.verify_log(keys).map_err(WitnessRefusal::Unsigned)
 }
@@ -244,7 +241,7 @@ pub fn check_growth(request: &AddCheckpoint, known: Option<&Known>) -> Result<Kn
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests {
     use super::*;
     use crate::checkpoint::Checkpoint;
@@ -329,7 +326,7 @@ mod tests {
 
     #[test]
     fn origin_and_signature_come_before_memory() {
-        // [W-3] [W-4]
+        // [W-1] [W-3] [W-4]
         let keys = [seed().vkey()];
         let request = request(0, 5);
         assert_eq!(check_signature(&request, Some(&keys)), Ok(alloc::vec![&keys[0]]));
@@ -349,7 +346,7 @@ mod tests {
 
     #[test]
     fn growth_is_accepted_and_nothing_else() {
-        // [W-5] [W-6] [W-7]
+        // [W-1] [W-5] [W-6] [W-7]
         for size in 0..=9 {
             assert_eq!(check_growth(&request(0, size), None), Ok(known(size)));
             for old in 0..=size {
@@ -391,7 +388,7 @@ mod tests {
 
     #[test]
     fn every_refusal_has_its_status_and_body() {
-        // [W-8]
+        // [W-9]
         let (old, size) = (TreeSize::new(3), TreeSize::new(5));
         let (want, got) = (empty_root(), Hash::new([1; 32]));
         for (refusal, status) in [

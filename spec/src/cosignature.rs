@@ -81,7 +81,8 @@ pub fn mldsa_message(cosigner: &str, time: u64, origin: &str, start: u64, end: u
 }
 
 fn push_name(message: &mut Vec<u8>, name: &str) -> Option<()> {
-    let length = u8::try_from(name.len()).ok().filter(|length| (1..=COSIGNED_NAME_BYTES_MAX).contains(&usize::from(*length)))?;
+    let length =
+        u8::try_from(name.len()).ok().filter(|length| (1..=COSIGNED_NAME_BYTES_MAX).contains(&usize::from(*length)))?;
     message.push(length);
     message.extend_from_slice(name.as_bytes());
     Some(())
@@ -229,10 +230,7 @@ mod tests {
             let mut longer = line.clone();
             longer.bytes.push(0);
             let (want, got) = (8 + kind.signature_bytes(), 9 + kind.signature_bytes());
-            assert_eq!(
-                verify(&key, &signed, &longer),
-                Err(CosignatureError::Length { keyid: key.keyid(), want, got })
-            );
+            assert_eq!(verify(&key, &signed, &longer), Err(CosignatureError::Length { keyid: key.keyid(), want, got }));
             let late = sign(&seed, COSIGNATURE_TIME_MAX + 1, &checkpoint(5));
             assert_eq!(verify(&key, &signed, &late), Err(CosignatureError::Time { got: 1 << 63 }));
             let latest = sign(&seed, COSIGNATURE_TIME_MAX, &checkpoint(5));

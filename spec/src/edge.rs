@@ -115,7 +115,9 @@ impl Edge {
             carried = above;
         }
         self.size += leaf_hashes.len() as u64;
-        debug_assert!((0..8).all(|level| self.levels[level].len() == usize::from(partial_width(self.size(), level as u8))));
+        debug_assert!(
+            (0..8).all(|level| self.levels[level].len() == usize::from(partial_width(self.size(), level as u8)))
+        );
         written
     }
 }

@@ -103,7 +103,8 @@ impl KeyId {
 
     /// `SHA-256(name ‖ 0x0A ‖ type ‖ key)[:4]` [N-3]. Cannot fail.
     pub fn of(name: &str, kind: KeyKind, public: &[u8]) -> KeyId {
-        let digest = Sha256::new().chain_update(name).chain_update([b'\n', kind.byte()]).chain_update(public).finalize();
+        let digest =
+            Sha256::new().chain_update(name).chain_update([b'\n', kind.byte()]).chain_update(public).finalize();
         KeyId([digest[0], digest[1], digest[2], digest[3]])
     }
 }

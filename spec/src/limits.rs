@@ -56,7 +56,7 @@ pub const TLOG_PROOF_BYTES_MAX: usize = 23
 /// Bytes of an add-checkpoint body: the old size, proof lines, a blank line, the checkpoint [W-2].
 pub const ADD_CHECKPOINT_BYTES_MAX: usize =
     (5 + DECIMAL_BYTES_MAX) + HASH_LINE_BYTES * PROOF_HASHES_MAX + 1 + NOTE_BYTES_MAX;
-/// Bytes of a witness's answer to add-checkpoint: both of its cosignature lines, with room for longer names [W-9].
+/// Bytes of a witness's answer to add-checkpoint: both of its cosignature lines, with room for longer names [W-8].
 pub const WITNESS_ANSWER_BYTES_MAX: usize = 4 * SIGNATURE_LINE_BYTES;
 
 const _: () = assert!(NOTE_SIGNATURES_MAX >= 16, "signed-note: at least 16 signatures are accepted");

@@ -217,7 +217,7 @@ impl Note {
     }
 }
 
-/// Reads signature lines alone, as a witness answers them: 1 to 64 lines, each with its newline [N-6].
+/// Reads signature lines alone, as a witness answers them: 1 to 64 lines, each with its newline [N-6] [W-8].
 pub fn parse_signatures(lines: &[u8]) -> Result<Vec<Signature>, NoteError> {
     if lines.len() > NOTE_BYTES_MAX {
         return Err(NoteError::TooLong { got: lines.len() });
@@ -263,9 +263,8 @@ mod tests {
     const EXAMPLE_KEY: &str = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k";
 
     fn signed(text: &str, seeds: &[&Seed]) -> Note {
-        let line = |seed: &&Seed| {
-            Signature::by(&seed.vkey(), seed.sign_ed25519(text.as_bytes()).unwrap().to_vec()).unwrap()
-        };
+        let line =
+            |seed: &&Seed| Signature::by(&seed.vkey(), seed.sign_ed25519(text.as_bytes()).unwrap().to_vec()).unwrap();
         Note::new(text.to_string(), seeds.iter().map(line).collect()).unwrap()
     }
 
@@ -364,7 +363,7 @@ mod tests {
 
     #[test]
     fn lines_alone() {
-        // [N-6]
+        // [N-6] [W-8]
         let note = Note::parse(EXAMPLE.as_bytes()).unwrap();
         let lines: String = note.signatures.iter().map(Signature::line).collect();
         assert_eq!(parse_signatures(lines.as_bytes()), Ok(note.signatures));

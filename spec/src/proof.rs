@@ -392,9 +392,8 @@ mod tests {
         type Error = String;
         fn tile(&self, id: TileId) -> Result<Vec<u8>, String> {
             self.read.borrow_mut().push(id);
-            let whole = (id.width()..=256).find_map(|width| {
-                self.tiles.get(&TileId::new(id.level(), id.index(), width).ok()?)
-            });
+            let whole =
+                (id.width()..=256).find_map(|width| self.tiles.get(&TileId::new(id.level(), id.index(), width).ok()?));
             whole.map(|bytes| bytes[..id.bytes()].to_vec()).ok_or_else(|| "missing".to_string())
         }
     }
@@ -479,10 +478,10 @@ mod tests {
             assert!(tiles.read.borrow().iter().all(|tile| tile.is_within(size)), "only tiles of that tree are read");
             assert!(tiles.read.borrow().len() <= 5, "{index} in {size}: each tile once");
         }
-        for (from, to) in [(1, 66_000), (256, 257), (255, 65_536), (65_535, 65_536), (65_536, 66_000), (4_097, 65_793)] {
+        for (from, to) in [(1, 66_000), (256, 257), (255, 65_536), (65_535, 65_536), (65_536, 66_000), (4_097, 65_793)]
+        {
             let proof = consistency(&tiles, TreeSize::new(from), TreeSize::new(to)).unwrap();
-            let verified =
-                verify_consistency(TreeSize::new(from), &root(from), TreeSize::new(to), &root(to), &proof);
+            let verified = verify_consistency(TreeSize::new(from), &root(from), TreeSize::new(to), &root(to), &proof);
             assert_eq!(verified, Ok(()), "{from} to {to}");
         }
     }
@@ -543,10 +542,7 @@ mod tests {
                 changed[change] = Hash::new([1; 32]);
                 let refused = verify(&changed);
                 assert!(
-                    matches!(
-                        refused,
-                        Err(ConsistencyError::FromMismatch { .. } | ConsistencyError::ToMismatch { .. })
-                    ),
+                    matches!(refused, Err(ConsistencyError::FromMismatch { .. } | ConsistencyError::ToMismatch { .. })),
                     "{from} to {to}: {refused:?}"
                 );
             }

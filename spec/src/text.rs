@@ -17,8 +17,11 @@ impl Quote {
     /// Characters kept of a longer text.
     const CHARS_MAX: usize = 64;
 
-    /// Takes what an error may show of `text`. Cannot fail.
+    /// Takes what an error may show of `text`: of a private key only that it is one. Cannot fail.
     pub fn of(text: &str) -> Quote {
+        if text.contains("PRIVATE+KEY+") {
+            return Quote(String::from("PRIVATE+KEY+…"));
+        }
         let mut shown: String = text.chars().take(Self::CHARS_MAX).flat_map(char::escape_debug).collect();
         if text.chars().nth(Self::CHARS_MAX).is_some() {
             shown.push('…');
@@ -191,5 +194,6 @@ mod tests {
         let shown = format!("{}", Quote::of(&("\u{1b}[2J".to_string() + &"x".repeat(100))));
         assert!(shown.starts_with("`\\u{1b}[2J") && shown.ends_with("…`"), "{shown}");
         assert!(shown.len() < 100);
+        assert_eq!(format!("{}", Quote::of("log PRIVATE+KEY+name+00000000+secret")), "`PRIVATE+KEY+…`");
     }
 }

@@ -194,11 +194,7 @@ mod tests {
     /// The third of five entries, `entry 0` to `entry 4`.
     fn proof(extra: Option<&[u8]>) -> TlogProof {
         let leaves: Vec<Hash> = (0..5).map(|index| leaf_hash(format!("entry {index}").as_bytes())).collect();
-        let hashes = alloc::vec![
-            leaves[3],
-            crate::hash::node_hash(&leaves[0], &leaves[1]),
-            leaves[4],
-        ];
+        let hashes = alloc::vec![leaves[3], crate::hash::node_hash(&leaves[0], &leaves[1]), leaves[4],];
         let seed = Seed::new("log.example", KeyKind::Ed25519, [5; 32]).unwrap();
         let root = root_by_definition(&leaves);
         let checkpoint = Checkpoint::new(Origin::new("log.example").unwrap(), TreeSize::new(5), root);

@@ -10,7 +10,9 @@ use alloc::string::{String, ToString};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyFault {
     /// Two keys of one witness would count as two witnesses.
-    #[error("witness lines {first} and {second} are two keys of {key_name} and count separately in group {group}: join them in one group of their own")]
+    #[error(
+        "witness lines {first} and {second} are two keys of {key_name} and count separately in group {group}: join them in one group of their own"
+    )]
     OneWitnessTwice {
         /// The key name of both.
         key_name: String,
@@ -121,7 +123,7 @@ mod tests {
         "group a all a-ed a-pq\ngroup b all b-ed b-pq\ngroup c all c-ed c-pq\ngroup q 2 a b c\nquorum q",
         "group a any a-ed a-pq\ngroup b any b-ed b-pq\ngroup c any c-ed c-pq\ngroup q 2 a b c\nquorum q",
         "group a any a-pq\ngroup b all a a-ed\ngroup q all b c-ed\nquorum q", // a group of a group, one witness
-        "group x 2 a-ed a-pq b-ed\nquorum c-ed",                            // not under the quorum
+        "group x 2 a-ed a-pq b-ed\nquorum c-ed",                              // not under the quorum
     ];
 
     const UNSOUND: [(&str, &str, &str, &str); 5] = [

@@ -89,7 +89,9 @@ impl Policy {
         let latest = now.map_or(u64::MAX, |now| now.saturating_add(CLOCK_AHEAD_S));
         let mut times: Vec<Option<u64>> = alloc::vec![None; self.witnesses.len()];
         for line in signed.signatures() {
-            for (witness, time) in self.witnesses.iter().zip(&mut times).filter(|(witness, _)| line.is_by(&witness.vkey)) {
+            for (witness, time) in
+                self.witnesses.iter().zip(&mut times).filter(|(witness, _)| line.is_by(&witness.vkey))
+            {
                 let signed_at = cosignature::verify(&witness.vkey, signed, line)
                     .map_err(|source| PolicyRefusal::Cosignature { name: witness.name.clone(), source })?;
                 *time = (*time).max(Some(signed_at).filter(|signed_at| *signed_at <= latest));

@@ -176,6 +176,7 @@ impl Parser {
         Ok(())
     }
 
+    /// Members are names of earlier lines, each a member once in the whole file [P-3].
     fn group(&mut self, words: &[&[u8]]) -> Result<(), LineFault> {
         let [name, threshold, names @ ..] = words else {
             return Err(LineFault::Words { form: FORM_GROUP, got: words.len() });
@@ -189,10 +190,9 @@ impl Parser {
             word => {
                 let number = core::str::from_utf8(word).ok().and_then(|word| decimal(word).ok());
                 let number = number.and_then(|number| usize::try_from(number).ok());
-                number.filter(|number| (1..=names.len()).contains(number)).ok_or_else(|| LineFault::Threshold {
-                    threshold: Quote::of_bytes(word),
-                    members: names.len(),
-                })?
+                number
+                    .filter(|number| (1..=names.len()).contains(number))
+                    .ok_or_else(|| LineFault::Threshold { threshold: Quote::of_bytes(word), members: names.len() })?
             }
         };
         let mut members = Vec::with_capacity(names.len());
@@ -254,9 +254,7 @@ fn check_new<'k>(
 ) -> Result<(), LineFault> {
     match earlier.find(|earlier| earlier.public() == vkey.public()) {
         None => Ok(()),
-        Some(earlier) => {
-            Err(LineFault::DuplicateKey { role, keyid: vkey.keyid(), earlier: earlier.keyid() })
-        }
+        Some(earlier) => Err(LineFault::DuplicateKey { role, keyid: vkey.keyid(), earlier: earlier.keyid() }),
     }
 }
 
@@ -373,7 +371,12 @@ mod tests {
         // [P-2]
         for (line, keyid, kind, role) in [
             (log("x", KeyKind::Cosign), seed("x", KeyKind::Cosign).vkey().keyid(), KeyKind::Cosign, "log"),
-            (witness("w", "x", KeyKind::Ed25519), seed("x", KeyKind::Ed25519).vkey().keyid(), KeyKind::Ed25519, "witness"),
+            (
+                witness("w", "x", KeyKind::Ed25519),
+                seed("x", KeyKind::Ed25519).vkey().keyid(),
+                KeyKind::Ed25519,
+                "witness",
+            ),
         ] {
             assert_eq!(refused(line), (1, LineFault::Kind { keyid, kind, role }));
         }
@@ -399,10 +402,17 @@ mod tests {
         let too_many = lines(POLICY_LINES_MAX + 1);
         assert_eq!(refused(too_many), (POLICY_LINES_MAX + 1, LineFault::TooMany("witness")));
         // Groups of groups of groups, as deep as it goes.
-        let deep: String = (1..=POLICY_LINES_MAX + 1).map(|depth| format!("group g{depth} any {}\n", match depth {
-            1 => "w0".to_string(),
-            _ => format!("g{}", depth - 1),
-        })).collect();
+        let deep: String = (1..=POLICY_LINES_MAX + 1)
+            .map(|depth| {
+                format!(
+                    "group g{depth} any {}\n",
+                    match depth {
+                        1 => "w0".to_string(),
+                        _ => format!("g{}", depth - 1),
+                    }
+                )
+            })
+            .collect();
         assert_eq!(refused(lines(1) + &deep), (POLICY_LINES_MAX + 2, LineFault::TooMany("group")));
         let logs: String = names.iter().map(|name| log(name, KeyKind::Ed25519)).collect();
         assert_eq!(refused(logs), (POLICY_LINES_MAX + 1, LineFault::TooMany("log")));
