@@ -409,4 +409,21 @@ mod tests {
             assert_eq!((refusal.body(), refusal.content_type()), (body, kind));
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_read_is_printed_alike_and_nothing_panics(edits in proptest::collection::vec((proptest::arbitrary::any::<proptest::sample::Index>(), proptest::arbitrary::any::<u8>()), 0..4), cut in proptest::arbitrary::any::<proptest::sample::Index>()) {
+            // [W-2] [N-6] [K-1]
+            let mut bytes = request(3, 7).print();
+            for (at, byte) in edits {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            for bytes in [bytes.as_slice(), &bytes[..cut.index(bytes.len())]] {
+                if let Ok(read) = AddCheckpoint::parse(bytes) {
+                    proptest::prop_assert_eq!(read.print(), bytes);
+                }
+            }
+        }
+    }
 }

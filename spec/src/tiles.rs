@@ -553,4 +553,23 @@ mod tests {
         assert_eq!(bytes.len(), TileId::new(0, 0, 3).unwrap().bytes());
         assert_eq!(Hash::slice_of(&bytes), Some(leaves));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn a_path_that_is_read_is_printed_alike(path in "tile/(entries|[0-9]{1,2})(/x[0-9]{3}){0,3}/[0-9]{3}(\\.p/[0-9]{1,3})?") {
+            // [T-1]
+            if let Ok(read) = parse_path(&path) {
+                proptest::prop_assert_eq!(read.path(), path);
+            }
+        }
+
+        #[test]
+        fn a_bundle_that_is_read_is_written_alike(bytes in proptest::collection::vec(0_u8..4, 0..40), width in 0_u16..8) {
+            // [T-6]
+            if let Ok(read) = entries(&bytes, width) {
+                proptest::prop_assert_eq!(read.len(), usize::from(width));
+                proptest::prop_assert_eq!(encode_bundle(read.into_iter()), Ok(bytes));
+            }
+        }
+    }
 }

@@ -274,4 +274,21 @@ mod tests {
         let broken = TlogProof { checkpoint: b"log.example\n".to_vec(), ..proof };
         assert!(matches!(broken.verify_place(&leaf), Err(PlaceError::Checkpoint(_))));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_read_is_printed_alike_and_nothing_panics(edits in proptest::collection::vec((proptest::arbitrary::any::<proptest::sample::Index>(), proptest::arbitrary::any::<u8>()), 0..4), cut in proptest::arbitrary::any::<proptest::sample::Index>()) {
+            // [F-1]
+            let mut bytes = proof(Some(b"entry 2")).print();
+            for (at, byte) in edits {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            for bytes in [bytes.as_slice(), &bytes[..cut.index(bytes.len())]] {
+                if let Ok(read) = TlogProof::parse(bytes) {
+                    proptest::prop_assert_eq!(read.print(), bytes);
+                }
+            }
+        }
+    }
 }

@@ -419,4 +419,22 @@ mod tests {
         let long = "#".repeat(POLICY_BYTES_MAX + 1);
         assert_eq!(refused(long), (1, LineFault::TooLong { got: POLICY_BYTES_MAX + 1 }));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn nothing_in_a_policy_panics(edits in proptest::collection::vec((proptest::arbitrary::any::<proptest::sample::Index>(), proptest::arbitrary::any::<u8>()), 0..4), cut in proptest::arbitrary::any::<proptest::sample::Index>()) {
+            // [P-1]
+            let mut bytes = (three() + &log("l", KeyKind::Ed25519) + "group g 2 a b c\nquorum g\n").into_bytes();
+            for (at, byte) in edits {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            for bytes in [bytes.as_slice(), &bytes[..cut.index(bytes.len())]] {
+                if let Ok(policy) = Policy::parse(bytes) {
+                    proptest::prop_assert!(policy.signatures_needed_max() <= policy.witnesses.len());
+                    let _ = policy.check_one_witness_two_keys();
+                }
+            }
+        }
+    }
 }
