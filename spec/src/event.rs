@@ -1,1 +1,150 @@
-//! (being written)
+//! An event: an envelope whose payload was read by its tables (70-leaves.md, L).
+//!
+//! Also how clients print one. Not here: whether a log takes it (`admission`).
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::body::{self, Body};
+use crate::checkpoint::Origin;
+use crate::envelope::{Envelope, EventId};
+use crate::hash::Hash;
+use crate::json::{self, Value};
+use crate::limits::PAYLOAD_BYTES_MAX;
+use crate::refusal::Refusal;
+use crate::statement::{self, Attachment, Header, Kind, PREDICATE_BASE, STATEMENT_TYPE, Subject};
+use crate::words::Read;
+
+/// A statement with its body.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Statement {
+    /// The type.
+    pub kind: Kind,
+    /// What it is about.
+    pub subject: Vec<Subject>,
+    /// Who says it, where in which chain.
+    pub header: Header,
+    /// What is said.
+    pub body: Body,
+    /// Documents behind it.
+    pub attachments: Vec<Attachment>,
+}
+
+impl Statement {
+    /// Reads a payload whose origin was checked: type, size, members, in this order.
+    pub fn read(payload: &Value, bytes: usize) -> Read<Statement> {
+        let kind = statement::kind_of(payload)?;
+        if !kind.is_taken() {
+            return Err(body::later(kind));
+        }
+        if bytes > PAYLOAD_BYTES_MAX {
+            return Err(Refusal::TooLarge { what: "a payload", got: bytes, most: PAYLOAD_BYTES_MAX });
+        }
+        let outer = statement::read_outer(payload, kind)?;
+        let body = Body::read(kind, outer.header.epoch, outer.body)?;
+        Ok(Statement { kind, subject: outer.subject, header: outer.header, body, attachments: outer.attachments })
+    }
+
+    /// Every SHA-256 of the subject, and of a rebuild what was produced.
+    pub fn subject_sha256(&self) -> impl Iterator<Item = Hash> + '_ {
+        self.subject.iter().flat_map(|element| {
+            let produced = element.produced.filter(|produced| element.digest.sha256 != Some(*produced));
+            element.digest.sha256.into_iter().chain(produced)
+        })
+    }
+
+    /// The purl of a build, update or review.
+    pub fn purl(&self) -> Option<&str> {
+        match &self.body {
+            Body::Build(build) => Some(&build.purl),
+            Body::Update(update) => Some(&update.purl),
+            Body::Review(review) => review.purl.as_deref(),
+            Body::Charter(_)
+            | Body::Open(_)
+            | Body::Close(_)
+            | Body::Heartbeat { .. }
+            | Body::Rebuild(_)
+            | Body::Revoke(_)
+            | Body::Incident(_) => None,
+        }
+    }
+}
+
+/// An event: its identity, its envelope, what it says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// SHA-256 of the PAE.
+    pub id: EventId,
+    /// Payload and signatures.
+    pub envelope: Envelope,
+    /// What the payload says.
+    pub statement: Statement,
+}
+
+impl Event {
+    /// The bytes of the leaf.
+    pub fn leaf(&self) -> Vec<u8> {
+        self.envelope.leaf()
+    }
+
+    /// The bytes of the statement.
+    pub fn payload(&self) -> &[u8] {
+        &self.envelope.payload
+    }
+
+    /// The payload as a value; it was read before, so it parses.
+    pub fn payload_value(&self) -> Value {
+        json::parse(&self.envelope.payload).unwrap_or(Value::Null)
+    }
+
+    /// Reads a leaf by its tables alone, whatever log state it was admitted in.
+    pub fn read_leaf(leaf: &[u8]) -> Read<Event> {
+        let envelope = Envelope::parse_leaf(leaf)?;
+        Event::read(envelope)
+    }
+
+    /// Reads an envelope by its tables alone.
+    pub fn read(envelope: Envelope) -> Read<Event> {
+        let payload = parse_payload(&envelope.payload)?;
+        let statement = Statement::read(&payload, envelope.payload.len())?;
+        Ok(Event { id: envelope.id(), envelope, statement })
+    }
+}
+
+/// Reads a payload under the strict rules and refuses every spelling but JCS [E-6].
+pub fn parse_payload(bytes: &[u8]) -> Read<Value> {
+    let value = json::parse(bytes).map_err(|error| Refusal::Malformed(format!("payload: {error}")))?;
+    let printed = value.to_jcs();
+    if printed == bytes {
+        return Ok(value);
+    }
+    let at = printed.iter().zip(bytes).take_while(|(want, got)| want == got).count();
+    Err(Refusal::NotCanonical(format!("the payload differs from its JCS spelling from byte {at} on")))
+}
+
+/// The value of a statement, for those who write events.
+///
+/// `header`, `body` and `subject` are what the tables say; nothing is checked here: `admission` and [`Event::read`] do that.
+pub fn statement_value(kind: Kind, subject: Value, header: Value, body: Value, attachments: Option<Value>) -> Value {
+    let mut predicate = Vec::from([("hdr".to_string(), header), ("body".to_string(), body)]);
+    if let Some(attachments) = attachments {
+        predicate.push(("attachments".to_string(), attachments));
+    }
+    Value::object([
+        ("_type", STATEMENT_TYPE.into()),
+        ("subject", subject),
+        ("predicateType", predicate_type(kind).into()),
+        ("predicate", Value::Object(predicate.into_iter().collect())),
+    ])
+}
+
+/// `predicateType` of a kind.
+pub fn predicate_type(kind: Kind) -> String {
+    format!("{PREDICATE_BASE}{kind}/v0")
+}
+
+/// The payload of a header whose origin must be `origin`.
+pub fn check_origin(payload: &Value, origin: &Origin) -> Read<()> {
+    statement::check_origin(payload, origin)
+}

@@ -64,3 +64,17 @@ const _: () = assert!(NOTE_BYTES_MAX >= 16 * (5_000 * 4 / 3 + 4 + 256) + 4_096, 
 const _: () = assert!(POLICY_SIGNATURES_MAX + 2 <= 16, "what a policy needs fits any verifier's note");
 const _: () = assert!(POLICY_LINES_MAX >= 32, "tlog-policy: at least 32 of each kind of line");
 const _: () = assert!(ADD_CHECKPOINT_BYTES_MAX < 300 * 1024, "one request is a small buffer");
+
+/// Bytes of a payload of a type that is not sealed [L-12]; in base64 with nine signatures a leaf is below 61,440.
+pub const PAYLOAD_BYTES_MAX: usize = 40_000;
+/// Bytes of a submission: an envelope of the largest payload, and a sealed record of 32 KiB in base64 [E-5].
+pub const SUBMISSION_BYTES_MAX: usize = 128 * 1024;
+/// Lines of one NDJSON body.
+pub const NDJSON_LINES_MAX: usize = 4_096;
+/// Bytes of one NDJSON body.
+pub const NDJSON_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Seconds that `recorded` may be ahead of the server's clock.
+pub const RECORDED_AHEAD_S: u64 = 60;
+
+const _: () = assert!(PAYLOAD_BYTES_MAX.div_ceil(3) * 4 + 9 * 256 + 128 <= 61_440, "a leaf is below 61,440 bytes");
+const _: () = assert!(61_440 <= ENTRY_BYTES_MAX, "every leaf is an entry");
