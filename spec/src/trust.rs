@@ -12,37 +12,12 @@ use serde::Deserialize;
 
 use crate::hash::Hash;
 use crate::key::{KeyKind, Vkey, leaf_key_name};
+use crate::statement::Kind;
 use crate::tree::LeafIndex;
+use crate::words::{is_name, is_text};
 
 /// Digits in one group of a printed fingerprint, and groups in it: 64 hexadecimal digits [V-2].
 const GROUP_DIGITS: usize = 4;
-
-/// Names of event types that a trust file may give an issuer: all of design-events.md 4 that an opening or a charter can give [V-5].
-const TYPES: [&str; 23] = [
-    "access",
-    "access-decision",
-    "access-request",
-    "build",
-    "charter",
-    "code-review",
-    "correction",
-    "disclosure",
-    "erasure",
-    "heartbeat",
-    "incident",
-    "issuer-close",
-    "issuer-open",
-    "period-close",
-    "rebuild",
-    "rules",
-    "sealing-key",
-    "supervisor-ack",
-    "transfer",
-    "update",
-    "update-revoke",
-    "verdict",
-    "raw",
-];
 
 /// A charter's fingerprint: the event_id of its version 1.
 ///
@@ -394,7 +369,7 @@ fn read_issuers(tables: Vec<IssuerTable>) -> Result<BTreeMap<(String, u32), Trus
         };
         let mut types = BTreeSet::new();
         for kind in &table.types {
-            if !TYPES.contains(&kind.as_str()) || !types.insert(kind.clone()) {
+            if Kind::of(kind).is_none() || !types.insert(kind.clone()) {
                 return Err(TrustError::Type { name, epoch, kind: kind.clone() });
             }
         }
@@ -420,7 +395,7 @@ fn read_streams(
     let mut streams = BTreeMap::new();
     for table in tables {
         let StreamTable { package_id, channel, issuer, require_build } = table;
-        if package_id.is_empty() || package_id.len() > 128 || package_id.chars().any(obeyed) {
+        if !is_text(&package_id, 128) {
             return Err(TrustError::PackageId { value: package_id });
         }
         if !is_name(&channel) {
@@ -440,18 +415,6 @@ fn read_streams(
         }
     }
     Ok(streams)
-}
-
-fn is_name(text: &str) -> bool {
-    (3..=64).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-        && !text.starts_with('-')
-        && !text.ends_with('-')
-}
-
-fn obeyed(c: char) -> bool {
-    matches!(c, '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{61c}' | '\u{200e}' | '\u{200f}'
-        | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

@@ -5,6 +5,15 @@
 //! judged, a clock, a socket; what a whole log looks like (the audit of log-client).
 
 mod pins;
+mod proven;
+mod signed;
+mod update;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod world;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests;
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -13,6 +22,9 @@ use core::fmt;
 use serde::{Serialize, Serializer};
 
 pub use pins::{Pins, PinsError, Witnessed, Witnessing};
+pub use proven::Proof;
+pub use signed::verify_event;
+pub use update::{File, verify_update};
 
 /// What no verdict of a log can say; every verdict says so [V-30].
 pub const LIMITS: [&str; 3] = [

@@ -37,7 +37,9 @@ pub enum PinsError {
     #[error("policy: {0}")]
     Policy(PolicyFault),
     /// The policy has no key of the kind that the trust file asks for.
-    #[error("policy has no `log` line for {origin} with a key of type 0x{kind:02x}, trust file has log_keys = \"{log_keys}\"")]
+    #[error(
+        "policy has no `log` line for {origin} with a key of type 0x{kind:02x}, trust file has log_keys = \"{log_keys}\""
+    )]
     LogKey {
         /// The trust file's log.
         origin: String,

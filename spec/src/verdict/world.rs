@@ -303,11 +303,8 @@ fn path(m: usize, hashes: &[Hash]) -> Vec<Hash> {
         return Vec::new();
     }
     let k = hashes.len().next_power_of_two() / 2;
-    let (mut path, sibling) = if m < k {
-        (path(m, &hashes[..k]), mth(&hashes[k..]))
-    } else {
-        (path(m - k, &hashes[k..]), mth(&hashes[..k]))
-    };
+    let (mut path, sibling) =
+        if m < k { (path(m, &hashes[..k]), mth(&hashes[k..])) } else { (path(m - k, &hashes[k..]), mth(&hashes[..k])) };
     path.push(sibling);
     path
 }
