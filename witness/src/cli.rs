@@ -1,0 +1,344 @@
+//! The program `witness`: its commands, what it prints, how it ends (docs/cli.md, 55-witness.md).
+//!
+//! Exit codes: 0 done; 1 the state found forbids signing; 2 usage: command line, keys, list of logs; 4 a write failed, or
+//! the address cannot be had. Not here: anything that decides.
+
+use crate::clock::SystemClock;
+use crate::disk::{Disk, LockError, OsDisk};
+use crate::http;
+use crate::keys::Keys;
+use crate::limits::CONFIRM_BYTES_MAX;
+use crate::logs::Logs;
+use crate::witness::{OpenError, Setup, Witness, make_journal};
+use clap::{Args, Parser, Subcommand};
+use std::fs::{DirBuilder, File};
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use vitrine_spec::key::Vkey;
+
+/// A witness: cosigns checkpoints of logs that only grow, and refuses forks.
+#[derive(Debug, Parser)]
+#[command(name = "witness", version, about, long_about = None)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a witness: both keys (mode 0600) and an empty journal; print vkeys, policy lines and URL prefixes.
+    Init(InitArgs),
+    /// Serve add-checkpoint and the monitoring prefix until SIGTERM; SIGHUP reads --logs again.
+    Serve(ServeArgs),
+}
+
+/// `witness init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Directory of the journal. One that is there is kept: so a restored journal goes on with new keys.
+    #[arg(long, value_name = "DIR")]
+    dir: PathBuf,
+    /// Directory of the keys, outside --dir and outside every backup of it. Keys that are there are never replaced.
+    #[arg(long, value_name = "DIR")]
+    keys: PathBuf,
+    /// Name of both keys, a URL without scheme by convention: witness.example/w1
+    #[arg(long, value_name = "NAME")]
+    name: String,
+    /// Where logs and monitors will reach it, for the lines printed; https://NAME unless given.
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+}
+
+/// `witness serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Directory of the journal.
+    #[arg(long, value_name = "DIR")]
+    dir: PathBuf,
+    /// Directory of the keys.
+    #[arg(long, value_name = "DIR")]
+    keys: PathBuf,
+    /// Address to listen on, as 127.0.0.1:7401; port 0 takes a free one and prints it.
+    #[arg(long, value_name = "ADDR")]
+    listen: SocketAddr,
+    /// The logs to cosign: `log <vkey> [<url>]` lines as in a tlog-policy, or a witness-network `logs/v0` list.
+    #[arg(long, value_name = "FILE")]
+    logs: PathBuf,
+    /// After the journal was lost: one log-signed note for each log of --logs, from which this witness goes on.
+    #[arg(long, value_name = "FILE")]
+    confirm_state: Option<PathBuf>,
+    /// Accept the clock once, although times later than it were signed: after a jump ahead that was put right.
+    #[arg(long)]
+    clock_was_wrong: bool,
+}
+
+/// Why the program ends with another code than 0.
+#[derive(Debug)]
+struct Failure {
+    code: u8,
+    message: String,
+}
+
+impl Failure {
+    fn usage(message: impl ToString) -> Failure {
+        Failure { code: 2, message: message.to_string() }
+    }
+
+    fn state(message: impl ToString) -> Failure {
+        Failure { code: 1, message: message.to_string() }
+    }
+
+    fn system(message: impl ToString) -> Failure {
+        Failure { code: 4, message: message.to_string() }
+    }
+}
+
+impl From<LockError> for Failure {
+    fn from(error: LockError) -> Failure {
+        match error {
+            LockError::Taken { .. } => Failure::usage(error),
+            LockError::Disk(error) => Failure::usage(format!("{error}; is it a directory that `witness init` made?")),
+        }
+    }
+}
+
+/// Runs the program with the arguments of the process.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_target(false)
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("VITRINE_LOG_LEVEL")
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info")),
+        )
+        .init();
+    let result = match cli.command {
+        Command::Init(args) => init(&args),
+        Command::Serve(args) => serve(args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure { code, message }) => {
+            // Nobody may be reading; the code still says it.
+            let _ = writeln!(io::stderr(), "error: {message}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn init(args: &InitArgs) -> Result<(), Failure> {
+    let make = |dir: &Path| {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+        made.map_err(|error| Failure::system(format!("make {}: {error}", dir.display())))
+    };
+    make(&args.dir)?;
+    make(&args.keys)?;
+    check_apart(&args.dir, &args.keys)?;
+    let disk = OsDisk::lock(&args.dir)?;
+    let _keys_lock = OsDisk::lock(&args.keys)?;
+    let disk: Arc<dyn Disk> = Arc::new(disk);
+    // The journal first: a stop before the keys leaves nothing that this command would refuse to finish.
+    let origins = make_journal(&disk).map_err(|error| open_failure(&args.dir, error))?;
+    let keys = Keys::make(&args.keys, &args.name).map_err(Failure::usage)?;
+    let url = args.url.clone().unwrap_or_else(|| format!("https://{}", args.name));
+    let text = describe(&keys, url.trim_end_matches('/'), origins);
+    io::stdout().write_all(text.as_bytes()).map_err(Failure::system)
+}
+
+/// What `init` prints: a tlog-policy fragment, everything else in comments.
+fn describe(keys: &Keys, url: &str, origins: usize) -> String {
+    let [ed, pq]: [&Vkey; 2] = keys.vkeys().each_ref();
+    let name = keys.name();
+    let kept = match origins {
+        0 => String::new(),
+        origins => format!("# The journal that was there is kept; it holds {origins} origins.\n"),
+    };
+    format!(
+        "# Witness {name}\n{kept}# submission prefix {url}\n# monitoring prefix {url}\n\
+         # Ed25519 cosignatures   {ed}\n# ML-DSA-44 cosignatures {pq}\n\
+         witness {name}-ed {ed} {url}\nwitness {name}-pq {pq} {url}\n\
+         # For a verifier: both keys must have signed. A log's own policy may say `any` instead of `all`.\n\
+         group {name} all {name}-ed {name}-pq\n"
+    )
+}
+
+/// Keys never lie in the journal's directory, where a backup would take them along [D-10].
+fn check_apart(dir: &Path, keys: &Path) -> Result<(), Failure> {
+    let real = |path: &Path| {
+        path.canonicalize().map_err(|error| {
+            Failure::usage(format!("{}: {error}; is it a directory that `witness init` made?", path.display()))
+        })
+    };
+    let (real_dir, real_keys) = (real(dir)?, real(keys)?);
+    if real_keys.starts_with(&real_dir) {
+        return Err(Failure::usage(format!(
+            "--keys {} lies in --dir {}: a backup of the journal must never hold the keys; choose a directory outside it",
+            keys.display(),
+            dir.display()
+        )));
+    }
+    Ok(())
+}
+
+fn open_failure(dir: &Path, error: OpenError) -> Failure {
+    let message = format!("{}: {error}", dir.display());
+    match error {
+        OpenError::NoJournal | OpenError::NothingLost { .. } | OpenError::Confirm(_) | OpenError::OwnLog => {
+            Failure::usage(message)
+        }
+        OpenError::JournalLost { .. } | OpenError::OtherJournal { .. } | OpenError::Mark(_) => Failure::state(message),
+        OpenError::Journal(crate::journal::JournalError::Disk(_)) | OpenError::Random(_) | OpenError::Thread(_) => {
+            Failure::system(message)
+        }
+        OpenError::Journal(_) => Failure::state(message),
+    }
+}
+
+fn serve(args: ServeArgs) -> Result<(), Failure> {
+    check_apart(&args.dir, &args.keys)?;
+    let disk = OsDisk::lock(&args.dir)?;
+    let marks = OsDisk::lock(&args.keys)?;
+    let keys = Keys::load(&args.keys).map_err(Failure::usage)?;
+    let logs = load_logs(&args.logs).map_err(Failure::usage)?;
+    let confirm_state = args.confirm_state.as_deref().map(read_confirmed).transpose()?;
+    let setup = Setup {
+        disk: Arc::new(disk),
+        marks: Arc::new(marks),
+        keys,
+        logs,
+        clock: Arc::new(SystemClock),
+        confirm_state,
+        clock_was_wrong: args.clock_was_wrong,
+    };
+    let witness = Arc::new(Witness::open(setup).map_err(|error| open_failure(&args.dir, error))?);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        // Signature checks only: more threads than twice the processors would only compete.
+        .max_blocking_threads(std::thread::available_parallelism().map_or(2, |processors| 2 * processors.get()))
+        .build()
+        .map_err(|error| Failure::system(format!("start threads: {error}")))?;
+    runtime.block_on(serve_on(&args, witness))
+}
+
+async fn serve_on(args: &ServeArgs, witness: Arc<Witness>) -> Result<(), Failure> {
+    let failed = |what: &'static str| move |error: io::Error| Failure::system(format!("{what}: {error}"));
+    let listener = TcpListener::bind(args.listen)
+        .await
+        .map_err(|error| Failure::system(format!("listen on {}: {error}", args.listen)))?;
+    let address = listener.local_addr().map_err(failed("listen"))?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed("SIGTERM"))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed("SIGINT"))?;
+    let mut hang_up = signal(SignalKind::hangup()).map_err(failed("SIGHUP"))?;
+    tracing::info!(
+        "{} knows {} logs, {} origins in the journal",
+        witness.keys().name(),
+        witness.logs().len(),
+        witness.origins()
+    );
+    // Programs that start a witness wait for this line.
+    let mut out = io::stdout();
+    writeln!(out, "witness listening on http://{address}").and_then(|()| out.flush()).map_err(failed("stdout"))?;
+
+    let (path, reloading) = (args.logs.clone(), Arc::clone(&witness));
+    let reload = tokio::spawn(async move {
+        while hang_up.recv().await.is_some() {
+            reload_logs(&path, &reloading).await;
+        }
+    });
+    let shutdown = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("ending: open requests are finished first");
+    };
+    let result = http::serve(listener, witness, shutdown).await;
+    reload.abort();
+    result.map_err(Failure::system)
+}
+
+fn load_logs(path: &Path) -> Result<Logs, String> {
+    let logs = Logs::load(path).map_err(|error| format!("--logs {}: {error}", path.display()))?;
+    logs.skipped().iter().for_each(|skipped| tracing::warn!("--logs {}: left out: {skipped}", path.display()));
+    if logs.is_empty() {
+        tracing::warn!("--logs {} names no log: every request is answered 404", path.display());
+    }
+    Ok(logs)
+}
+
+/// Reads the list again [D-15]. One that cannot be used changes nothing.
+async fn reload_logs(path: &Path, witness: &Arc<Witness>) {
+    let owned = path.to_owned();
+    let loaded = tokio::task::spawn_blocking(move || load_logs(&owned)).await;
+    let outcome = match loaded {
+        Ok(Ok(logs)) => witness.set_logs(logs).map_err(|error| error.to_string()),
+        Ok(Err(error)) => Err(error),
+        Err(error) => Err(error.to_string()),
+    };
+    match outcome {
+        Ok(()) => tracing::info!("--logs was read again: {} logs", witness.logs().len()),
+        Err(error) => tracing::error!("{error}; the {} logs known before stay", witness.logs().len()),
+    }
+}
+
+fn read_confirmed(path: &Path) -> Result<Vec<u8>, Failure> {
+    let failed = |error: io::Error| Failure::usage(format!("--confirm-state {}: {error}", path.display()));
+    let mut bytes = Vec::new();
+    File::open(path).map_err(failed)?.take(CONFIRM_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > CONFIRM_BYTES_MAX {
+        return Err(Failure::usage(format!("--confirm-state {}: above {CONFIRM_BYTES_MAX} bytes", path.display())));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_init_prints_is_a_policy() {
+        // [D-18]
+        let dir = tempfile::tempdir().unwrap();
+        let keys = Keys::make(dir.path(), "witness.example/w1").unwrap();
+        let text = describe(&keys, "https://witness.example/w1", 0);
+        let policy = vitrine_spec::policy::Policy::parse(format!("{text}quorum witness.example/w1\n").as_bytes());
+        assert!(policy.is_ok(), "{policy:?}");
+        assert!(text.contains("# submission prefix https://witness.example/w1\n"));
+        assert!(text.contains("# monitoring prefix https://witness.example/w1\n"));
+        for key in keys.vkeys() {
+            assert_eq!(text.matches(&key.to_string()).count(), 2);
+        }
+        assert!(describe(&keys, "u", 7).contains("kept; it holds 7 origins"));
+    }
+
+    #[test]
+    fn keys_lie_outside_the_journal() {
+        // [D-10]
+        let dir = tempfile::tempdir().unwrap();
+        let (data, inside, outside) = (dir.path().join("d"), dir.path().join("d/k"), dir.path().join("k"));
+        std::fs::create_dir_all(&inside).unwrap();
+        std::fs::create_dir_all(&outside).unwrap();
+        assert!(check_apart(&data, &outside).is_ok());
+        for keys in [&inside, &data] {
+            let failure = check_apart(&data, keys).unwrap_err();
+            assert_eq!(failure.code, 2);
+            assert!(failure.message.contains("lies in --dir"), "{}", failure.message);
+        }
+        assert_eq!(check_apart(&data, &dir.path().join("missing")).unwrap_err().code, 2);
+    }
+}

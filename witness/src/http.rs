@@ -1,0 +1,187 @@
+//! The witness on HTTP/1.1: routes, limits, connections (50-policy-proof-witness.md, 55-witness.md).
+//!
+//! TLS is a reverse proxy's. Not here: what is answered (`answer`) and why (`witness`).
+
+use crate::answer::{Answer, NoSignature};
+use crate::committer::Fatal;
+use crate::limits::{
+    BODY_WAIT, CONNECTION_AGE_MAX, CONNECTIONS_MAX, HEADER_BYTES_MAX, HEADERS_MAX, HEADERS_WAIT, IN_FLIGHT_MAX,
+    SHUTDOWN_WAIT,
+};
+use crate::witness::Witness;
+use axum::Router;
+use axum::body::{Body, Bytes, HttpBody as _};
+use axum::extract::{DefaultBodyLimit, FromRequest as _, Path, State};
+use axum::http::{HeaderValue, Request, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use vitrine_spec::hash::Hash;
+use vitrine_spec::limits::ADD_CHECKPOINT_BYTES_MAX;
+
+/// What the routes share.
+#[derive(Clone)]
+struct Shared {
+    witness: Arc<Witness>,
+    in_flight: Arc<Semaphore>,
+}
+
+/// The routes: both prefixes are the root [W-1] [W-10].
+pub fn router(witness: Arc<Witness>) -> Router {
+    let shared = Shared { witness, in_flight: Arc::new(Semaphore::new(IN_FLIGHT_MAX)) };
+    Router::new()
+        .route("/add-checkpoint", post(add_checkpoint))
+        .route("/{origin}/checkpoint", get(checkpoint))
+        .route("/healthz", get(healthz))
+        .fallback(|| async {
+            (StatusCode::NOT_FOUND, "here are POST /add-checkpoint, GET /<origin hash>/checkpoint and GET /healthz\n")
+        })
+        .layer(DefaultBodyLimit::max(ADD_CHECKPOINT_BYTES_MAX))
+        .with_state(shared)
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let Answer { status, content_type, retry_after_s, body } = self;
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        if let Some(seconds) = retry_after_s {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+/// Limits first: nothing of a request is read before there is room for it [D-20].
+async fn add_checkpoint(State(shared): State<Shared>, request: Request<Body>) -> Answer {
+    let Ok(_room) = shared.in_flight.try_acquire() else { return NoSignature::Busy.into() };
+    if request.body().size_hint().lower() > ADD_CHECKPOINT_BYTES_MAX as u64 {
+        return NoSignature::TooLarge(ADD_CHECKPOINT_BYTES_MAX).into();
+    }
+    match timeout(BODY_WAIT, Bytes::from_request(request, &())).await {
+        Ok(Ok(bytes)) => shared.witness.add_checkpoint_async(bytes).await,
+        Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            NoSignature::TooLarge(ADD_CHECKPOINT_BYTES_MAX).into()
+        }
+        Ok(Err(_)) => NoSignature::NoBody.into(),
+        Err(_) => NoSignature::Slow.into(),
+    }
+}
+
+async fn checkpoint(State(shared): State<Shared>, Path(origin): Path<String>) -> Answer {
+    // Uppercase or shorter names nothing: one spelling [W-10].
+    let Ok(origin) = Hash::from_hex(&origin) else { return NoSignature::Never.into() };
+    let Ok(_room) = shared.in_flight.try_acquire() else { return NoSignature::Busy.into() };
+    let witness = Arc::clone(&shared.witness);
+    let read = tokio::task::spawn_blocking(move || witness.checkpoint(&origin));
+    read.await.unwrap_or_else(|_| NoSignature::Stopped.into())
+}
+
+async fn healthz(State(shared): State<Shared>) -> Answer {
+    match (shared.witness.fatal(), shared.witness.health()) {
+        (Some(_), _) => NoSignature::Stopped.into(),
+        (None, Err(error)) => NoSignature::Clock(error).into(),
+        (None, Ok(())) => Answer::ok("ok\n".to_owned()),
+    }
+}
+
+/// Serves until `shutdown` is ready, then finishes what is under way; an error is a witness that had to stop.
+pub async fn serve(
+    listener: TcpListener,
+    witness: Arc<Witness>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), Arc<Fatal>> {
+    let router = router(Arc::clone(&witness));
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let (end, ending) = watch::channel(());
+    let mut connections = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    let mut stopped = pin!(witness.stopped());
+    let result = loop {
+        tokio::select! {
+            () = &mut shutdown => break Ok(()),
+            fatal = &mut stopped => break Err(fatal),
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept() => match (accepted, Arc::clone(&room).try_acquire_owned()) {
+                (Ok((stream, _)), Ok(place)) => {
+                    connections.spawn(connection(stream, router.clone(), place, ending.clone()));
+                }
+                (Ok((stream, _)), Err(_)) => refuse(&stream),
+                (Err(error), _) => accept_failed(&error).await,
+            },
+        }
+    };
+    drop(listener);
+    drop(end);
+    // A witness that had to stop waits for nobody: its answers would say just that.
+    let wait = if result.is_ok() { SHUTDOWN_WAIT } else { Duration::ZERO };
+    let finish = async {
+        while connections.join_next().await.is_some() {}
+    };
+    if timeout(wait, finish).await.is_err() {
+        connections.abort_all();
+    }
+    let closing = Arc::clone(&witness);
+    // The journal's thread finishes its round; a panic in it is in `fatal` already.
+    let _ = tokio::task::spawn_blocking(move || closing.close()).await;
+    match (result, witness.fatal()) {
+        (Ok(()), Some(fatal)) => Err(fatal),
+        (result, _) => result,
+    }
+}
+
+async fn connection(stream: TcpStream, router: Router, _place: OwnedSemaphorePermit, mut ending: watch::Receiver<()>) {
+    // Answers are small and whole: nothing is gained by waiting for more of them.
+    let _ = stream.set_nodelay(true);
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS_WAIT)
+        .max_buf_size(HEADER_BYTES_MAX)
+        .max_headers(HEADERS_MAX)
+        .keep_alive(true)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut serving = pin!(serving);
+    let result = tokio::select! {
+        result = serving.as_mut() => result,
+        _ = ending.changed() => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+        () = sleep(CONNECTION_AGE_MAX) => {
+            serving.as_mut().graceful_shutdown();
+            match timeout(SHUTDOWN_WAIT, serving).await {
+                Ok(result) => result,
+                Err(_) => Ok(()),
+            }
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!("connection: {error}");
+    }
+}
+
+/// Tells one connection too many so, as far as it can be told without waiting for it [D-20].
+fn refuse(stream: &TcpStream) {
+    const ANSWER: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\ncontent-type: text/plain; charset=utf-8\r\n\
+        retry-after: 1\r\nconnection: close\r\ncontent-length: 43\r\n\r\nthis witness has all the connections it may\n";
+    let _ = stream.try_write(ANSWER);
+}
+
+/// Waits when the machine itself is out of something, as descriptors: trying again at once would only burn time.
+async fn accept_failed(error: &io::Error) {
+    tracing::warn!("accept: {error}");
+    sleep(Duration::from_millis(100)).await;
+}

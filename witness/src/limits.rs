@@ -1,0 +1,53 @@
+//! Every limit of the witness, with its derivation (55-witness.md).
+//!
+//! Limits that all parts share are in `vitrine_spec::limits`. Relations are checked at compile time.
+
+use std::time::Duration;
+use vitrine_spec::limits::{ADD_CHECKPOINT_BYTES_MAX, NOTE_BYTES_MAX, SIGNATURE_LINE_BYTES};
+
+/// Requests that are read, judged or waiting for their sync at one time; the next one is answered 429 [D-20].
+///
+/// Each holds a body of at most 265 KiB: 67 MiB in all.
+pub const IN_FLIGHT_MAX: usize = 256;
+/// Open connections; the next one is answered 429 and closed [D-20].
+pub const CONNECTIONS_MAX: usize = 1_024;
+/// Bytes of request line and headers, and hyper's read buffer; more is answered 431 [D-20].
+pub const HEADER_BYTES_MAX: usize = 16 * 1024;
+/// Header lines of one request; more is answered 431 [D-20].
+pub const HEADERS_MAX: usize = 64;
+/// Time to send the headers of a request, and how long an idle connection is kept for the next one.
+pub const HEADERS_WAIT: Duration = Duration::from_secs(60);
+/// Time to send a body after its headers; then 408.
+pub const BODY_WAIT: Duration = Duration::from_secs(10);
+/// Age at which a connection is asked to close, so that a peer that never reads cannot hold one for ever.
+pub const CONNECTION_AGE_MAX: Duration = Duration::from_secs(3_600);
+/// Time that open requests get to finish after SIGTERM.
+pub const SHUTDOWN_WAIT: Duration = Duration::from_secs(10);
+
+/// Bytes of the journal record of one checkpoint: the note, as much again for line ends and lengths, both cosignatures.
+pub const RECORD_BYTES_MAX: usize = NOTE_BYTES_MAX + 4 * SIGNATURE_LINE_BYTES + 256;
+/// Bytes of the payload of one frame: 58 of the longest records, 2,000 usual ones. What is more waits for the next sync.
+pub const FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of a journal that is never compacted while it runs: below, rewriting costs more than it frees [D-8].
+pub const COMPACT_BYTES_MIN: u64 = 64 * 1024 * 1024;
+/// A journal this many times as large as its newest records is compacted [D-8].
+pub const COMPACT_RATIO: u64 = 4;
+
+/// Logs of one `--logs` file. The largest public list asks witnesses for 40,000; each takes about 100 bytes of state.
+pub const LOGS_MAX: usize = 65_536;
+/// Keys of one log: two kinds, old and new of each, and room.
+pub const LOG_KEYS_MAX: usize = 8;
+/// Bytes of a `--logs` file: a line with an ML-DSA-44 vkey is about 2 KiB.
+pub const LOGS_BYTES_MAX: u64 = LOGS_MAX as u64 * 2_048;
+/// Bytes of a `--confirm-state` file: 4 KiB for each log's note.
+pub const CONFIRM_BYTES_MAX: u64 = LOGS_MAX as u64 * 4_096;
+/// Bytes of a key file or of the "has signed" mark: one line.
+pub const SMALL_FILE_BYTES_MAX: u64 = 4_096;
+
+/// Seconds that the clock may be behind the last signed time before the witness stops signing [D-12].
+pub const CLOCK_BEHIND_MAX_S: u64 = 300;
+
+const _: () = assert!(RECORD_BYTES_MAX <= FRAME_BYTES_MAX, "every record fits a frame");
+const _: () = assert!(ADD_CHECKPOINT_BYTES_MAX < RECORD_BYTES_MAX, "what was accepted fits a record");
+const _: () = assert!(HEADER_BYTES_MAX >= 8_192, "hyper refuses a smaller buffer");
+const _: () = assert!(FRAME_BYTES_MAX <= u32::MAX as usize, "a frame's length is a u32");
