@@ -5,11 +5,20 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::commands::{charter, event, key, policy, proof, show, submit, trust};
 use crate::exit::Exit;
 use crate::output::Out;
 
+/// For those who write to a Vitrine log, rely on it, or watch it.
 #[derive(Debug, Parser)]
-#[command(name = "log-client", version, about, long_about = None, propagate_version = true)]
+#[command(
+    name = "log-client",
+    version,
+    propagate_version = true,
+    after_help = "\
+Exit codes: 0 done or verified; 1 not verified; 2 usage, missing file, malformed policy or trust file, no pin;
+3 the log misbehaved, evidence kept; 4 not reachable; 5 not yet: spooled, pending, too few witnesses so far."
+)]
 struct Cli {
     /// One JSON document instead of text: {verdict, code, reason, checked[], not_checked[], ...}
     #[arg(long, global = true)]
@@ -20,7 +29,29 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Say whether an update file is the logged one, offline
+    /// Keys that sign events
+    #[command(subcommand)]
+    Key(key::Key),
+    /// The charter: who runs a log, who supervises it, what it takes
+    #[command(subcommand)]
+    Charter(charter::Charter),
+    /// What a verifier pins: the charter's fingerprint, the policy, issuers and streams
+    #[command(subcommand)]
+    Trust(trust::Trust),
+    /// Policies: which logs and witnesses are believed
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
+    /// Events: make, sign, verify
+    #[command(subcommand)]
+    Event(event::EventCommand),
+    /// Put events into a log, each with its proof; what cannot be sent now waits in a spool
+    Submit(submit::Submit),
+    /// Say what anything is: proof, checkpoint, note, event, policy, trust file, key, tile, bundle; verifies nothing
+    Show(show::Show),
+    /// Proofs that an entry is logged
+    #[command(subcommand)]
+    Proof(proof::Proof),
+    /// Say whether an update file is the logged one, and what stands behind it; offline
     VerifyUpdate(crate::verify_update::Args),
     /// Recompute the whole log and report what was found and what was not checked
     Audit(crate::audit::Args),
@@ -31,15 +62,50 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
-            // clap's own help and version are successes; a usage error is 2.
+            // Help and version are no errors; everything else about the command line is usage.
             let _ = error.print();
             return if error.use_stderr() { Exit::Usage } else { Exit::Done }.into();
         }
     };
     let out = Out::new(cli.json);
-    match cli.command {
-        Command::VerifyUpdate(args) => crate::verify_update::run(args, &out),
-        Command::Audit(args) => crate::audit::run(args, &out),
+    let ended = match cli.command {
+        Command::Key(command) => key::run(command, &out),
+        Command::Charter(command) => charter::run(command, &out),
+        Command::Trust(command) => trust::run(command, &out),
+        Command::Policy(command) => policy::run(command, &out),
+        Command::Event(command) => event::run(command, &out),
+        Command::Submit(args) => submit::run(args, &out),
+        Command::Show(args) => show::run(args, &out),
+        Command::Proof(command) => proof::run(command, &out),
+        Command::VerifyUpdate(args) => Ok(crate::verify_update::run(args, &out)),
+        Command::Audit(args) => Ok(crate::audit::run(args, &out)),
+    };
+    ended.unwrap_or_else(|failure| out.fail(&failure)).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
     }
-    .into()
+
+    #[test]
+    fn every_command_of_the_contract_is_there() {
+        let mut lines: Vec<String> = Vec::new();
+        for command in Cli::command().get_subcommands() {
+            let name = command.get_name();
+            let below: Vec<String> = command.get_subcommands().map(|below| format!("{name} {}", below.get_name())).collect();
+            if below.is_empty() { lines.push(name.to_owned()) } else { lines.extend(below) }
+        }
+        for wanted in [
+            "key new", "key show", "charter new", "charter sign", "trust init", "trust check", "policy make", "policy check",
+            "show", "proof verify", "event new", "event sign", "event verify", "submit", "verify-update", "audit",
+        ] {
+            assert!(lines.iter().any(|line| line == wanted), "{wanted}: {lines:?}");
+        }
+    }
 }

@@ -64,8 +64,5 @@ pub const PAUSE_MAX: Duration = Duration::from_secs(60);
 /// How often an event is put at a newer place and signed again within one run.
 pub const REPLACE_ATTEMPTS: u32 = 16;
 
-/// Levels of nesting in JSON that a person wrote: the payload's 16, the envelope around it.
-pub const JSON_DEPTH_MAX: usize = 18;
-
 const _: () = assert!(PROOF_BYTES_MAX > 63 * 45 + CHECKPOINT_BYTES_MAX + ENTRY_BYTES_MAX * 4 / 3 + 128);
 const _: () = assert!(SUBMIT_TIMEOUT.as_secs() > 60, "the log's own answer comes first");

@@ -12,12 +12,8 @@ use serde_json::{Map, Value};
 
 use crate::exit::{Exit, Failure};
 
-/// What no verdict of a log can say; every human verdict ends with these (design.md 5).
-pub const LIMITS: [&str; 3] = [
-    "a log proves what was recorded, not what was not",
-    "a person's location rests on the issuer's evidence",
-    "a rebuild shows that binary equals source, not that the source is good",
-];
+/// What no verdict of a log can say; every verdict ends with these (design.md 5).
+pub use vitrine_spec::verdict::LIMITS;
 
 /// The end of a command that judged or did something.
 #[derive(Clone, Debug, Serialize)]
@@ -35,12 +31,12 @@ pub struct Report {
     pub checked: Vec<String>,
     /// What was not.
     pub not_checked: Vec<String>,
+    /// Whether it ends with the three limits of every log: for verdicts about one.
+    #[serde(skip)]
+    pub limits: bool,
     /// Members of the command's own, after the five.
     #[serde(flatten)]
     pub details: Map<String, Value>,
-    /// Whether the human form ends with the three limits: for verdicts about a log.
-    #[serde(skip)]
-    pub limits: bool,
 }
 
 impl Report {
@@ -91,7 +87,11 @@ impl Report {
 
     /// One JSON document, one line.
     pub fn json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_else(|error| format!("{{\"verdict\":\"error\",\"reason\":\"{error}\"}}"))
+        let mut report = self.clone();
+        if self.limits {
+            report.not_checked.extend(LIMITS.iter().map(|limit| format!("limit: {limit}")));
+        }
+        serde_json::to_string(&report).unwrap_or_else(|error| format!("{{\"verdict\":\"error\",\"reason\":\"{error}\"}}"))
     }
 
     /// The human form.
@@ -106,8 +106,8 @@ impl Report {
             let _ = writeln!(text, "  {} {}", paint.dim("not checked"), clean(line));
         }
         if self.limits {
-            for line in LIMITS {
-                let _ = writeln!(text, "  {} {line}", paint.dim("limit      "));
+            for limit in LIMITS {
+                let _ = writeln!(text, "  {} {limit}", paint.dim("limit      "));
             }
         }
         if self.exit != Exit::Done {
@@ -340,12 +340,16 @@ mod tests {
         let report = Report::verified("proof.verified", "entry 3 is logged").checked("inclusion").with("index", 3);
         assert_eq!(
             report.json(),
-            r#"{"verdict":"verified","code":"proof.verified","reason":"entry 3 is logged","checked":["inclusion"],"not_checked":[],"index":3}"#
+            format!(
+                r#"{{"verdict":"verified","code":"proof.verified","reason":"entry 3 is logged","checked":["inclusion"],"not_checked":["limit: {}","limit: {}","limit: {}"],"index":3}}"#,
+                LIMITS[0], LIMITS[1], LIMITS[2]
+            )
         );
         let human = report.human(Paint(false));
         assert!(human.starts_with("verified: entry 3 is logged\n"), "{human}");
+        assert!(human.contains("checked     inclusion"), "{human}");
         for limit in LIMITS {
-            assert!(human.contains(limit), "{human}");
+            assert_eq!(human.matches(limit).count(), 1, "{human}");
         }
     }
 

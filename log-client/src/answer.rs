@@ -1,0 +1,138 @@
+//! What a log's answer to a submission must hold before it is believed (design.md 1, "the reply is the proof").
+//!
+//! Pure: bytes and time in, `Logged` or the fault out. Not here: sending, retrying (`deliver`).
+
+use vitrine_spec::checkpoint::SignedCheckpoint;
+use vitrine_spec::envelope::Envelope;
+use vitrine_spec::hash::{Hash, leaf_hash};
+use vitrine_spec::policy::{Policy, PolicyRefusal, Verified};
+use vitrine_spec::tlog_proof::TlogProof;
+use vitrine_spec::tree::{LeafIndex, TreeSize};
+
+use crate::exit::{Exit, Failure};
+
+/// An entry that is provably logged under the policy.
+#[derive(Clone, Debug)]
+pub struct Logged {
+    /// Its index.
+    pub index: LeafIndex,
+    /// The tree it was proven in.
+    pub size: TreeSize,
+    /// Who vouched.
+    pub verified: Verified,
+    /// Origin of the log.
+    pub origin: String,
+}
+
+impl Logged {
+    /// `3 witness keys, complete at 2026-…`, or that nobody was asked.
+    pub fn witnessed(&self) -> String {
+        match self.verified.time {
+            None => "unwitnessed: the policy asks for no witness".to_owned(),
+            Some(time) => {
+                let names: Vec<String> = self.verified.cosigners.iter().map(|cosigner| cosigner.name.to_string()).collect();
+                format!("quorum by {}, complete at {}", names.join(" "), crate::clock::show(time))
+            }
+        }
+    }
+}
+
+/// Why an answer is not a proof.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AnswerFault {
+    /// It is no proof at all, or of another log: this is not the log asked for.
+    #[error("the answer is not from this log: {0}")]
+    NotTheLog(String),
+    /// The log's own checkpoint does not carry the policy's quorum yet.
+    #[error("too few witnesses so far: {0}")]
+    Quorum(String),
+    /// The log signed a checkpoint and what it says beside it does not hold.
+    #[error("the log answered with a proof that does not hold: {0}")]
+    Misbehaved(String),
+}
+
+impl AnswerFault {
+    /// How a command ends on it.
+    pub fn exit(&self) -> Exit {
+        match self {
+            AnswerFault::NotTheLog(_) => Exit::Unreachable,
+            AnswerFault::Quorum(_) => Exit::NotYet,
+            AnswerFault::Misbehaved(_) => Exit::Misbehaved,
+        }
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            AnswerFault::NotTheLog(_) => "answer.not-the-log",
+            AnswerFault::Quorum(_) => "quorum",
+            AnswerFault::Misbehaved(_) => "answer.misbehaved",
+        }
+    }
+}
+
+impl From<AnswerFault> for Failure {
+    fn from(fault: AnswerFault) -> Failure {
+        let now = match &fault {
+            AnswerFault::NotTheLog(_) => "check that --log and --policy are of the same log",
+            AnswerFault::Quorum(_) => "run it again later; the log asks its witnesses for newer checkpoints by itself",
+            AnswerFault::Misbehaved(_) => "keep the answer, and tell the supervisor and the witnesses",
+        };
+        Failure::new(fault.exit(), fault.code(), fault.to_string()).now(now)
+    }
+}
+
+/// Judges a checkpoint of the log under the policy.
+pub fn checkpoint(policy: &Policy, note: &[u8], now: u64) -> Result<(SignedCheckpoint, Verified), AnswerFault> {
+    let signed = SignedCheckpoint::parse(note).map_err(|error| AnswerFault::NotTheLog(error.to_string()))?;
+    match policy.verify(&signed, Some(now)) {
+        Ok(verified) => Ok((signed, verified)),
+        Err(refusal @ (PolicyRefusal::UnknownLog { .. } | PolicyRefusal::Log(_))) => {
+            Err(AnswerFault::NotTheLog(refusal.to_string()))
+        }
+        Err(refusal @ PolicyRefusal::Cosignature { .. }) => Err(AnswerFault::Misbehaved(refusal.to_string())),
+        Err(refusal @ PolicyRefusal::Quorum { .. }) => Err(AnswerFault::Quorum(refusal.to_string())),
+    }
+}
+
+/// Judges a tlog-proof for a leaf whose hash is known.
+///
+/// Order: it parses, the log signed, the leaf is in the tree, then the quorum; so "too few witnesses" is said only of an
+/// entry that is logged.
+pub fn proof(policy: &Policy, leaf: &Hash, proof: &TlogProof, now: u64) -> Result<Logged, AnswerFault> {
+    let judged = checkpoint(policy, &proof.checkpoint, now);
+    if let Err(fault @ (AnswerFault::NotTheLog(_) | AnswerFault::Misbehaved(_))) = judged {
+        return Err(fault);
+    }
+    proof.verify_place(leaf).map_err(|error| AnswerFault::Misbehaved(error.to_string()))?;
+    let (signed, verified) = judged?;
+    Ok(Logged { index: proof.index, size: signed.size(), verified, origin: signed.origin().to_string() })
+}
+
+/// Judges the answer to the submission of one event: a proof whose leaf holds the payload that was sent.
+///
+/// The leaf may have other bytes than ours: of one payload the first logged envelope counts.
+pub fn submission(policy: &Policy, payload: &[u8], answer: &[u8], now: u64) -> Result<Logged, AnswerFault> {
+    let parsed = TlogProof::parse(answer).map_err(|error| AnswerFault::NotTheLog(error.to_string()))?;
+    let judged = checkpoint(policy, &parsed.checkpoint, now);
+    if let Err(fault @ (AnswerFault::NotTheLog(_) | AnswerFault::Misbehaved(_))) = judged {
+        return Err(fault);
+    }
+    let leaf = parsed
+        .extra
+        .as_deref()
+        .ok_or_else(|| AnswerFault::Misbehaved("the proof has no `extra` line with the leaf".to_owned()))?;
+    same_payload(leaf, payload)?;
+    proof(policy, &leaf_hash(leaf), &parsed, now)
+}
+
+/// Checks that a logged leaf is of this payload.
+pub fn same_payload(leaf: &[u8], payload: &[u8]) -> Result<(), AnswerFault> {
+    let logged = Envelope::parse_leaf(leaf)
+        .map_err(|error| AnswerFault::Misbehaved(format!("the leaf is not an envelope: {error}")))?;
+    if logged.payload == payload {
+        return Ok(());
+    }
+    let sent = vitrine_spec::envelope::EventId::of(payload);
+    Err(AnswerFault::Misbehaved(format!("event {sent} was sent, the leaf holds event {}", logged.id())))
+}

@@ -1,0 +1,12 @@
+//! The commands, one module each (cli.md); every `run` ends in a report or a failure.
+//!
+//! Not here: `verify-update` and `audit`, which are modules of their own.
+
+pub mod key;
+pub mod policy;
+pub mod event;
+pub mod charter;
+pub mod submit;
+pub mod proof;
+pub mod trust;
+pub mod show;

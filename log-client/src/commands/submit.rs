@@ -1,0 +1,209 @@
+//! `submit`: events into the log, each with its proof, none lost on the way (cli.md; design.md 1 and 4).
+//!
+//! Reads files, fills the spool, delivers, reports. Not here: what happens on the way (`deliver`), the spool's files.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use serde_json::json;
+use vitrine_spec::hash::Hash;
+
+use crate::clock;
+use crate::deliver::{Clock, Courier, Outcome, exit_of};
+use crate::event_file::EventFile;
+use crate::exit::{Exit, Failure};
+use crate::files;
+use crate::http::Log;
+use crate::keyfile;
+use crate::limits::EVENT_FILE_BYTES_MAX;
+use crate::output::{Out, Report};
+use crate::policies;
+use crate::spool::{self, Parcel, Record, Spool};
+
+/// `submit`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The proof of FILE is written to FILE.tlog-proof once the log has answered with a checkpoint that the policy accepts.
+An event without a place or a signature is placed and signed with --key; FILE then holds it as it was logged.
+Exit 5 means that something is still in the spool: run the same command again, or `submit` without a file.")]
+pub struct Submit {
+    /// The log
+    #[arg(long, value_name = "URL")]
+    log: String,
+    /// Whom to believe that an event is logged
+    #[arg(long, value_name = "FILE")]
+    policy: PathBuf,
+    /// The issuer's private key: signs what is unsigned, and signs again when another event took its place
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// Where events wait; vitrine/spool in the user's state folder when not given
+    #[arg(long, value_name = "DIR")]
+    spool: Option<PathBuf>,
+    /// Seconds to go on trying; 0 tries once
+    #[arg(long, value_name = "S", default_value_t = 60)]
+    wait: u64,
+    /// Take a policy with `quorum none`
+    #[arg(long)]
+    unwitnessed: bool,
+    /// Event files, or - for one on standard input, whose proof goes to standard output; none: what waits in the spool
+    files: Vec<PathBuf>,
+}
+
+struct Deadline(Instant);
+
+impl Clock for Deadline {
+    fn now(&self) -> u64 {
+        clock::now()
+    }
+
+    fn left(&self) -> Duration {
+        self.0.saturating_duration_since(Instant::now())
+    }
+
+    fn pause(&self, pause: Duration) {
+        std::thread::sleep(pause);
+    }
+}
+
+/// Runs `submit`.
+pub fn run(args: Submit, out: &Out) -> Result<Exit, Failure> {
+    let policy = policies::load(&args.policy, args.unwitnessed)?;
+    let key = args.key.as_deref().map(keyfile::read_event_key).transpose()?;
+    let log = Log::new(&args.log)?;
+    let mut given = Vec::new();
+    let dir = match &args.spool {
+        Some(dir) => dir.clone(),
+        None => spool::default_dir()?,
+    };
+    for file in &args.files {
+        given.push(record(file, &dir)?);
+    }
+    let wait = Duration::from_secs(args.wait);
+    let clock = Deadline(Instant::now() + wait);
+    let spool = Spool::open(&dir, wait)?;
+    let mut parcels = take_on(&spool, log.url(), given)?;
+    let courier = Courier { remote: &log, policy: &policy, key: key.as_ref(), spool: &spool, clock: &clock };
+    let events: u64 = parcels.iter().map(|parcel| parcel.records.len() as u64).sum();
+    let bar = out.progress(events, "submitting");
+    let mut outcomes = Vec::new();
+    for parcel in &mut parcels {
+        let outcome = courier.deliver(parcel)?;
+        bar.inc((outcome.delivered.len() + outcome.rejected.len()) as u64);
+        outcomes.push(outcome);
+    }
+    bar.finish_and_clear();
+    let report = report(&outcomes, &parcels, &spool);
+    if args.files.iter().any(|file| file == Path::new("-")) {
+        for delivered in outcomes.iter().flat_map(|outcome| &outcome.delivered).filter(|delivered| delivered.file.is_none()) {
+            out.data(&files::read(&delivered.proof, crate::limits::PROOF_BYTES_MAX)?);
+        }
+        return Ok(out.report_beside_data(&report));
+    }
+    for outcome in &outcomes {
+        tell(outcome, out);
+    }
+    Ok(out.report(&report))
+}
+
+/// What is to be delivered: what waits for this log already, and what was given and does not wait yet.
+fn take_on(spool: &Spool, log: &str, given: Vec<Record>) -> Result<Vec<Parcel>, Failure> {
+    let mut parcels: Vec<Parcel> = spool.pending()?.into_iter().filter(|parcel| parcel.log == log).collect();
+    let waits = |record: &Record| {
+        parcels.iter().flat_map(|parcel| &parcel.records).any(|waiting| {
+            waiting.envelope == record.envelope || (waiting.file == record.file && waiting.source == record.source)
+        })
+    };
+    let new: Vec<Record> = given.into_iter().filter(|record| !waits(record)).collect();
+    parcels.extend(spool.add(log, new)?);
+    Ok(parcels)
+}
+
+fn record(file: &Path, spool: &Path) -> Result<Record, Failure> {
+    let bytes = files::read(file, EVENT_FILE_BYTES_MAX)?;
+    let event = EventFile::parse_named(file, &bytes)?;
+    let wants_place = event.wants_place();
+    if wants_place {
+        super::event::check_members(&event)?;
+    }
+    let absolute = |path: &Path| {
+        std::path::absolute(path)
+            .map_err(|error| Failure::usage("file.path", "a path cannot be made absolute").side("path", path.display()).side("system", error))
+    };
+    let (name, proof) = if file == Path::new("-") {
+        (None, absolute(&spool.join(format!("{}.tlog-proof", event.id())))?)
+    } else {
+        (Some(absolute(file)?), absolute(&files::beside(file, "tlog-proof"))?)
+    };
+    Ok(Record {
+        file: name,
+        proof,
+        source: Hash::of(&bytes).hex(),
+        envelope: event.line(),
+        unplaced: wants_place,
+        asks_release: event.kind() == Some("update") && event.body("release_seq").is_none(),
+    })
+}
+
+fn tell(outcome: &Outcome, out: &Out) {
+    for delivered in &outcome.delivered {
+        let name = delivered.file.as_ref().map_or_else(|| "-".to_owned(), |file| file.display().to_string());
+        let again = if delivered.duplicate { ", was there already" } else { "" };
+        out.line(&format!("{name}: logged at {}{again}, {}", delivered.logged.index, delivered.logged.witnessed()));
+    }
+    for rejected in &outcome.rejected {
+        let name = rejected.file.as_ref().map_or_else(|| "-".to_owned(), |file| file.display().to_string());
+        out.line(&format!("{name}: refused, {} ({}): {}; kept in {}", rejected.problem.title, rejected.problem.code, rejected.problem.detail, rejected.kept.display()));
+    }
+}
+
+fn report(outcomes: &[Outcome], parcels: &[Parcel], spool: &Spool) -> Report {
+    let delivered: usize = outcomes.iter().map(|outcome| outcome.delivered.len()).sum();
+    let rejected: usize = outcomes.iter().map(|outcome| outcome.rejected.len()).sum();
+    let spooled: usize = parcels.iter().map(|parcel| parcel.records.len()).sum();
+    let exit = exit_of(outcomes);
+    let first_problem = outcomes.iter().flat_map(|outcome| &outcome.rejected).next();
+    let waiting = outcomes.iter().find_map(|outcome| outcome.waiting.as_deref());
+    let (verdict, code, reason) = match (exit, first_problem, waiting) {
+        (Exit::Done, _, _) if delivered == 0 => ("done", "submit.nothing".to_owned(), "nothing waits in the spool for this log".to_owned()),
+        (Exit::Done, _, _) => ("done", "submit.logged".to_owned(), format!("{delivered} logged, each with its proof")),
+        (_, Some(rejected_one), _) => (
+            "refused",
+            rejected_one.problem.code.clone(),
+            format!("{rejected} refused, {delivered} logged, {spooled} in the spool; first: {}", rejected_one.problem.detail),
+        ),
+        (_, None, why) => (
+            "spooled",
+            "submit.spooled".to_owned(),
+            format!("{spooled} in the spool {}, {delivered} logged: {}", spool.dir().display(), why.unwrap_or_default()),
+        ),
+    };
+    let mut report = Report::new(exit, verdict, &code, reason);
+    if delivered > 0 {
+        report = report
+            .checked("payload: the leaf holds the event that was sent")
+            .checked("inclusion: each leaf is in the tree of the checkpoint")
+            .checked("quorum: the checkpoint carries the log's and the witnesses' signatures that the policy asks for");
+    }
+    let events: Vec<serde_json::Value> = outcomes
+        .iter()
+        .flat_map(|outcome| {
+            let logged = outcome.delivered.iter().map(|delivered| {
+                json!({"state": "logged", "file": delivered.file, "event_id": delivered.event_id, "index": delivered.logged.index.get(),
+                    "duplicate": delivered.duplicate, "proof": delivered.proof})
+            });
+            let refused = outcome.rejected.iter().map(|rejected| {
+                json!({"state": "refused", "file": rejected.file, "event_id": rejected.event_id, "code": rejected.problem.code,
+                    "detail": rejected.problem.detail, "kept": rejected.kept})
+            });
+            logged.chain(refused).collect::<Vec<_>>()
+        })
+        .chain(parcels.iter().flat_map(|parcel| &parcel.records).map(|record| json!({"state": "spooled", "file": record.file})))
+        .collect();
+    report
+        .with("logged", delivered)
+        .with("refused", rejected)
+        .with("spooled", spooled)
+        .with("signed_again", outcomes.iter().map(|outcome| outcome.signed_again).sum::<u32>())
+        .with("events", events)
+}

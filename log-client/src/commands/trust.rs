@@ -1,0 +1,306 @@
+//! `trust init` and `trust check`: what a verifier pins (cli.md; design-events.md 3, "Pinning").
+//!
+//! The fingerprint and the policy come from elsewhere than the log; without them nothing is pinned. Issuers and streams are
+//! read from entries that the pinned charter's keys signed. Not here: judging with it (`verify_update`).
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs::DirBuilder;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+use vitrine_spec::body::charter::{Charter, Role};
+use vitrine_spec::checkpoint::SignedCheckpoint;
+use vitrine_spec::event::Event;
+use vitrine_spec::hash::leaf_hash;
+use vitrine_spec::policy::Policy;
+use vitrine_spec::state::{Opened, State};
+use vitrine_spec::tlog_proof::TlogProof;
+use vitrine_spec::tree::LeafIndex;
+use vitrine_spec::trust::{Fingerprint, TrustFile};
+
+use crate::answer::{self, Logged};
+use crate::clock;
+use crate::exit::{Exit, Failure};
+use crate::files;
+use crate::http::Log;
+use crate::limits::POLICY_FILE_BYTES_MAX;
+use crate::output::{Out, Report};
+use crate::policies;
+use crate::replay::replay;
+use crate::verify_update::load_pins;
+
+/// `trust`.
+#[derive(Debug, Subcommand)]
+pub enum Trust {
+    /// Pin a log: checks its charter against the fingerprint, and writes policy and trust.toml
+    Init(Init),
+    /// Read a trust directory and say what it pins
+    Check(Check),
+}
+
+/// `trust init`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The fingerprint is the event_id of the first charter: 16 groups of four digits, on paper if need be. Blanks, hyphens and
+capitals do not matter. The policy comes from the witnesses' operators, the supervisor or the product, never from the log.
+Issuers and streams are those that the charter's keys have opened by now; read the list, and leave out what you do not use.")]
+pub struct Init {
+    /// The log
+    #[arg(long, value_name = "URL")]
+    log: String,
+    /// The fingerprint of its charter
+    #[arg(long, value_name = "FINGERPRINT")]
+    charter: Option<String>,
+    /// Whom to believe
+    #[arg(long, value_name = "FILE")]
+    policy: PathBuf,
+    /// New directory for policy and trust.toml
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Pin these issuers alone; all that are open or were, when not given
+    #[arg(long = "issuer", value_name = "NAME")]
+    issuers: Vec<String>,
+    /// Do not require a build of this stream's updates: what is released there is not built by the vendor
+    #[arg(long = "without-build", value_name = "PACKAGE/CHANNEL")]
+    without_build: Vec<String>,
+    /// Which of the log's signatures are needed
+    #[arg(long, value_name = "both|pq|ed", default_value = "both", value_parser = ["both", "pq", "ed"])]
+    log_keys: String,
+    /// Take a policy with `quorum none`
+    #[arg(long)]
+    unwitnessed: bool,
+}
+
+/// `trust check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// The directory
+    dir: PathBuf,
+    /// Take a policy with `quorum none`
+    #[arg(long)]
+    unwitnessed: bool,
+}
+
+/// Runs `trust`.
+pub fn run(command: Trust, out: &Out) -> Result<Exit, Failure> {
+    match command {
+        Trust::Init(args) => init(args, out),
+        Trust::Check(args) => check(args, out),
+    }
+}
+
+fn init(args: Init, out: &Out) -> Result<Exit, Failure> {
+    let Some(given) = &args.charter else {
+        return Err(Failure::usage("trust.no-pin", "without the charter's fingerprint nothing is pinned: there is no trust on first use")
+            .side("log", &args.log)
+            .now("get the fingerprint from the operator, the supervisor or the product's papers, not from the log, and give --charter FINGERPRINT"));
+    };
+    let pinned = Fingerprint::parse(given).map_err(|error| {
+        Failure::usage("trust.fingerprint", "this is not a fingerprint")
+            .side("reason", error)
+            .now("a fingerprint is 16 groups of four hexadecimal digits; quote it when it has blanks")
+    })?;
+    let policy_text = files::read(&args.policy, POLICY_FILE_BYTES_MAX)?;
+    let policy = policies::load(&args.policy, args.unwitnessed)?;
+    for name in ["policy", "trust.toml"] {
+        let path = args.out.join(name);
+        if path.exists() {
+            return Err(Failure::usage("file.exists", "something is pinned there already and is not replaced")
+                .side("file", path.display())
+                .now("choose another --out DIR, compare the two, then change over"));
+        }
+    }
+    let log = Log::new(&args.log)?;
+    let (charter, logged) = fetch_charter(&log, &policy, &pinned)?;
+    check_log_keys(&policy, &charter)?;
+    let (signed, state) = read_state(&log, &policy, out)?;
+    let text = trust_toml(&args, &pinned, &charter, &state)?;
+    let trust = TrustFile::parse(&text)
+        .map_err(|error| Failure::usage("trust.malformed", "what the log says does not make a trust file").side("reason", error))?;
+    DirBuilder::new()
+        .recursive(true)
+        .create(&args.out)
+        .map_err(|error| Failure::usage("file.write", "the directory cannot be made").side("dir", args.out.display()).side("system", error))?;
+    files::create(&args.out.join("policy"), &policy_text, 0o644)?;
+    files::create(&args.out.join("trust.toml"), text.as_bytes(), 0o644)?;
+    out.rows(&super::show::trust_rows(&trust));
+    let report = Report::done("trust.pinned", format!("{} is pinned in {}", charter.origin, args.out.display()))
+        .checked("charter: entry 0 has the fingerprint, and is signed by operator and supervisor")
+        .checked(format!("inclusion: entry 0 of {} entries, {}", logged.size, logged.witnessed()))
+        .checked("log keys: the policy's are the charter's")
+        .checked(format!("entries: all {} hash to the root and are admissible; issuers and streams were opened by the charter's keys", signed.size()))
+        .not_checked("whether the fingerprint and the policy are the right ones: that is what is being pinned")
+        .with("origin", charter.origin.clone())
+        .with("charter", pinned.to_string())
+        .with("issuers", trust.issuers().map(|issuer| json!({"name": issuer.name, "epoch": issuer.epoch})).collect::<Vec<_>>())
+        .with("streams", trust.streams().map(|stream| json!({"packageId": stream.package_id, "channel": stream.channel, "require_build": stream.require_build})).collect::<Vec<_>>());
+    Ok(out.report(&report))
+}
+
+/// Entry 0 with its proof, judged by the policy and the fingerprint.
+fn fetch_charter(log: &Log, policy: &Policy, pinned: &Fingerprint) -> Result<(Charter, Logged), Failure> {
+    let bytes = log.proof(LeafIndex::new(0))?;
+    let not_the_log = |why: String| {
+        Failure::new(Exit::Unreachable, "answer.not-the-log", "this address does not serve entry 0 of a log")
+            .side("asked", log.url())
+            .side("reason", why)
+    };
+    let proof = TlogProof::parse(&bytes).map_err(|error| not_the_log(error.to_string()))?;
+    if proof.index.get() != 0 {
+        return Err(not_the_log(format!("entry 0 was asked for, entry {} came", proof.index)));
+    }
+    let leaf = proof.extra.clone().ok_or_else(|| not_the_log("the proof has no leaf".to_owned()))?;
+    let logged = answer::proof(policy, &leaf_hash(&leaf), &proof, clock::now()).map_err(Failure::from)?;
+    let event = Event::read_leaf(&leaf)
+        .map_err(|refusal| Failure::refused("charter", "entry 0 is not an event").side("reason", refusal))?;
+    if event.id.0 != *pinned.event_id() {
+        return Err(Failure::refused("charter.fingerprint", "this log has another charter than the one pinned")
+            .side("fingerprint given", pinned)
+            .side("the log's", Fingerprint::new(event.id.0))
+            .side("its origin", &event.statement.header.origin)
+            .now("check the address and the fingerprint; if both are right, this is not the log it says it is"));
+    }
+    match event.statement.body {
+        vitrine_spec::body::Body::Charter(charter) => Ok((charter, logged)),
+        _ => Err(Failure::refused("charter", "entry 0 is not a charter").side("type", event.statement.kind)),
+    }
+}
+
+/// The policy's keys for this log must be the charter's: else one of the two is about another log.
+fn check_log_keys(policy: &Policy, charter: &Charter) -> Result<(), Failure> {
+    let known: Vec<String> = charter.log_keys.iter().map(ToString::to_string).collect();
+    for line in policy.logs.iter().filter(|line| line.vkey.name() == charter.origin) {
+        if !known.contains(&line.vkey.to_string()) {
+            return Err(Failure::refused("trust.log-key", "the policy names a log key that the charter does not have")
+                .side("policy", line.vkey.keyid())
+                .side("charter", charter.log_keys.iter().map(|vkey| vkey.keyid()).collect::<Vec<_>>().join(", "))
+                .now("find out which of the two is wrong before pinning anything"));
+        }
+    }
+    Ok(())
+}
+
+/// The current checkpoint, judged, and the state that its entries give.
+fn read_state(log: &Log, policy: &Policy, out: &Out) -> Result<(SignedCheckpoint, State), Failure> {
+    let note = log.checkpoint()?;
+    let (signed, _) = answer::checkpoint(policy, &note, clock::now())?;
+    let bar = out.progress(signed.size().get(), "reading entries");
+    let state = replay(log, &signed, |entries| bar.inc(entries))?;
+    bar.finish_and_clear();
+    Ok((signed, state))
+}
+
+/// Types that an issuer may log, by its opening or its role.
+fn types_of(state: &State, name: &str, opened: &Opened) -> Vec<String> {
+    match &opened.open {
+        Some(open) => open.types.keys().map(|kind| kind.name().to_owned()).collect(),
+        None => {
+            let kinds = Role::of(name).map(Role::kinds).unwrap_or_default();
+            let taken = |kind: &vitrine_spec::statement::Kind| state.charter.as_ref().is_some_and(|in_force| in_force.charter.takes(*kind));
+            kinds.iter().filter(|kind| taken(kind)).map(|kind| kind.name().to_owned()).collect()
+        }
+    }
+}
+
+fn trust_toml(args: &Init, pinned: &Fingerprint, charter: &Charter, state: &State) -> Result<String, Failure> {
+    let mut text = format!(
+        "# Made by `log-client trust init` from the charter with this fingerprint. What a verdict requires comes from here alone.\n\
+         charter = \"{pinned}\"\ncharter_version = {}\norigin = \"{}\"\nlog_keys = \"{}\"\n",
+        state.charter.as_ref().map_or(1, |in_force| in_force.charter.version),
+        charter.origin,
+        args.log_keys,
+    );
+    let mut streams: BTreeMap<(String, String), String> = BTreeMap::new();
+    let mut found: Vec<String> = Vec::new();
+    for ((name, epoch), opened) in state.epochs() {
+        found.push(name.to_string());
+        if !args.issuers.is_empty() && !args.issuers.iter().any(|wanted| wanted == name.as_str()) {
+            continue;
+        }
+        let types: Vec<String> = types_of(state, name.as_str(), opened).iter().map(|kind| format!("\"{kind}\"")).collect();
+        let _ = write!(
+            text,
+            "\n[[issuer]]\nname = \"{name}\"\nepoch = {epoch}\nvkey = \"{}\"\ntypes = [{}]\n",
+            opened.vkey,
+            types.join(", ")
+        );
+        if let Some(disowned) = &opened.disowned {
+            let _ = writeln!(text, "until = {}", disowned.after.get() + 1);
+        }
+        if let (Some(open), None) = (&opened.open, &opened.closed) {
+            for stream in &open.streams {
+                streams.insert((stream.package_id.clone(), stream.channel.to_string()), name.to_string());
+            }
+        }
+    }
+    for wanted in &args.issuers {
+        if !found.contains(wanted) {
+            found.dedup();
+            return Err(Failure::refused("trust.issuer", "the log has no such issuer")
+                .side("asked for", wanted)
+                .side("it has", found.join(", ")));
+        }
+    }
+    let mut without: Vec<&str> = args.without_build.iter().map(String::as_str).collect();
+    for ((package_id, channel), issuer) in &streams {
+        let key = format!("{package_id}/{channel}");
+        let require = !without.contains(&key.as_str());
+        without.retain(|stream| *stream != key);
+        let _ = write!(
+            text,
+            "\n[[stream]]\npackageId = {}\nchannel = \"{channel}\"\nissuer = \"{issuer}\"\nrequire_build = {require}\n",
+            toml_text(package_id),
+        );
+    }
+    if let Some(unknown) = without.first() {
+        let known: Vec<String> = streams.keys().map(|(package, channel)| format!("{package}/{channel}")).collect();
+        return Err(Failure::usage("trust.stream", "--without-build names a stream that is not there")
+            .side("given", unknown)
+            .side("streams", known.join(", ")));
+    }
+    Ok(text)
+}
+
+/// A TOML basic string: a packageId has no control characters, so only quotes and backslashes need escaping.
+fn toml_text(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// `show issuers`: every issuer of a log, from its entries.
+pub fn show_issuers(log: &Log, policy: &Policy, out: &Out) -> Result<Exit, Failure> {
+    let (signed, state) = read_state(log, policy, out)?;
+    let mut list = Vec::new();
+    for ((name, epoch), opened) in state.epochs() {
+        let last = state.chain(name, *epoch).last;
+        let standing = match (&opened.closed, &opened.disowned) {
+            (_, Some(disowned)) => format!("disowned after index {}", disowned.after),
+            (Some(closed), None) => format!("closed at index {}", closed.at),
+            (None, None) => "open".to_owned(),
+        };
+        let types = types_of(&state, name.as_str(), opened);
+        let place = last.as_ref().map_or_else(|| "no chained event yet".to_owned(), |last| format!("seq {} at index {}", last.seq, last.index));
+        out.head(&format!("{name} epoch {epoch}: {standing}"));
+        out.rows(&[("key", opened.vkey.keyid()), ("types", types.join(" ")), ("opened at", opened.opened_at.to_string()), ("last", place)]);
+        list.push(json!({
+            "name": name.as_str(), "epoch": epoch, "vkey": opened.vkey.to_string(), "standing": standing, "types": types,
+            "opened_at": opened.opened_at.get(), "last_seq": last.as_ref().map(|last| last.seq),
+        }));
+    }
+    let report = Report::done("show.issuers", format!("{} issuers in {} entries of {}", list.len(), signed.size(), signed.origin()))
+        .checked("entries: all hash to the root of the checkpoint and are admissible")
+        .not_checked("the charter's fingerprint: `trust init` pins it")
+        .with("issuers", list);
+    Ok(out.report(&report))
+}
+
+fn check(args: Check, out: &Out) -> Result<Exit, Failure> {
+    let pins = load_pins(Some(Path::new(&args.dir)), args.unwitnessed)?;
+    out.rows(&super::show::trust_rows(pins.trust()));
+    let report = Report::done("trust.checked", format!("{}; {}", pins.trust().origin, super::policy::summary(pins.policy())))
+        .checked("policy and trust.toml parse and fit each other")
+        .checked("no witness counts twice and no log is its own witness")
+        .not_checked("whether the log still says the same: `trust init` into another directory shows it");
+    Ok(out.report(&report))
+}

@@ -1,0 +1,512 @@
+//! Delivering a parcel: place, sign, send, judge the answer, store the proof, and only then forget (cli.md, `submit`).
+//!
+//! The spool is written before each step whose loss would matter:
+//! 1. the event as given is stored (by `commands::submit`): a stop from here on loses nothing;
+//! 2. placed and signed bytes replace it before they are sent: after a time-out the same bytes go out again;
+//! 3. the proof is stored beside the event's file, and the file itself when its bytes changed;
+//! 4. the record is removed.
+//!
+//! Not here: which events (`commands::submit`), what a proof must hold (`answer`).
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+use vitrine_spec::hash::{Hash, leaf_hash};
+use vitrine_spec::key::Seed;
+use vitrine_spec::policy::Policy;
+use vitrine_spec::proof::{Tiles, inclusion};
+use vitrine_spec::tiles::TileId;
+use vitrine_spec::tlog_proof::TlogProof;
+use vitrine_spec::tree::LeafIndex;
+
+use crate::answer::{self, AnswerFault, Logged};
+use crate::event_file::EventFile;
+use crate::exit::{Exit, Failure};
+use crate::files;
+use crate::http::{HttpError, Log, Problem};
+use crate::limits::{PAUSE_MAX, REPLACE_ATTEMPTS};
+use crate::place::Place;
+use crate::spool::{Parcel, Record, Spool};
+
+/// The log as a parcel needs it.
+pub trait Remote {
+    /// `GET /issuers/<name>`.
+    fn issuer(&self, name: &str) -> Result<Vec<u8>, HttpError>;
+    /// `POST /events` of one event; with whether it had been logged before.
+    fn submit(&self, body: Vec<u8>) -> Result<(Vec<u8>, bool), HttpError>;
+    /// `POST /events` of many lines.
+    fn submit_batch(&self, body: Vec<u8>) -> Result<Vec<u8>, HttpError>;
+    /// One entry.
+    fn entry(&self, index: LeafIndex) -> Result<Vec<u8>, HttpError>;
+    /// One tile.
+    fn tile(&self, tile: &TileId) -> Result<Vec<u8>, HttpError>;
+}
+
+impl Remote for Log {
+    fn issuer(&self, name: &str) -> Result<Vec<u8>, HttpError> {
+        Log::issuer(self, name)
+    }
+
+    fn submit(&self, body: Vec<u8>) -> Result<(Vec<u8>, bool), HttpError> {
+        Log::submit(self, body).map(|answer| (answer.body, answer.status == 200))
+    }
+
+    fn submit_batch(&self, body: Vec<u8>) -> Result<Vec<u8>, HttpError> {
+        Log::submit_batch(self, body).map(|answer| answer.body)
+    }
+
+    fn entry(&self, index: LeafIndex) -> Result<Vec<u8>, HttpError> {
+        Log::entry(self, index)
+    }
+
+    fn tile(&self, tile: &TileId) -> Result<Vec<u8>, HttpError> {
+        Log::tile(self, tile)
+    }
+}
+
+/// An event that is provably logged, its proof stored.
+#[derive(Clone, Debug)]
+pub struct Delivered {
+    /// Its file, where it had one.
+    pub file: Option<PathBuf>,
+    /// Where its proof is.
+    pub proof: PathBuf,
+    /// Its identity, hex.
+    pub event_id: String,
+    /// Where in which tree, and who vouched.
+    pub logged: Logged,
+    /// Whether it had been logged before.
+    pub duplicate: bool,
+}
+
+/// An event that the log refused.
+#[derive(Clone, Debug)]
+pub struct Rejected {
+    /// Its file, where it had one.
+    pub file: Option<PathBuf>,
+    /// Its identity, hex.
+    pub event_id: String,
+    /// What the log said.
+    pub problem: Problem,
+    /// Where it is kept.
+    pub kept: PathBuf,
+}
+
+/// What became of a parcel; its rest is in the spool.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Logged.
+    pub delivered: Vec<Delivered>,
+    /// Refused.
+    pub rejected: Vec<Rejected>,
+    /// Events signed again for a newer place.
+    pub signed_again: u32,
+    /// Why the rest is not logged yet.
+    pub waiting: Option<String>,
+}
+
+/// Time, so that a test needs none.
+pub trait Clock {
+    /// Seconds since 1970.
+    fn now(&self) -> u64;
+    /// What is left of the time that may be spent.
+    fn left(&self) -> Duration;
+    /// Waits.
+    fn pause(&self, pause: Duration);
+}
+
+/// Everything that a delivery uses.
+pub struct Courier<'a, R: Remote, C: Clock> {
+    /// The log.
+    pub remote: &'a R,
+    /// Whom to believe.
+    pub policy: &'a Policy,
+    /// The issuer's key, to sign and to sign again.
+    pub key: Option<&'a Seed>,
+    /// Where records are kept.
+    pub spool: &'a Spool,
+    /// Time.
+    pub clock: &'a C,
+}
+
+/// What one attempt did.
+enum Step {
+    /// Something changed: go on at once.
+    Onward,
+    /// Nothing now: why, and how long the log asks to wait.
+    Later(String, Option<Duration>),
+}
+
+/// One line of the answer to a batch.
+#[derive(Debug, Deserialize)]
+struct Line {
+    line: Option<usize>,
+    event_id: Option<String>,
+    index: Option<u64>,
+    leaf_hash: Option<String>,
+    #[serde(default)]
+    duplicate: bool,
+    problem: Option<Problem>,
+    checkpoint: Option<String>,
+}
+
+/// The fate of one record after an attempt.
+enum Fate {
+    Logged(Box<Logged>, Vec<u8>, bool),
+    Problem(Problem),
+}
+
+impl<R: Remote, C: Clock> Courier<'_, R, C> {
+    /// Delivers what can be delivered in the time there is.
+    pub fn deliver(&self, parcel: &mut Parcel) -> Result<Outcome, Failure> {
+        let mut outcome = Outcome::default();
+        let mut attempt = 0;
+        while !parcel.records.is_empty() {
+            let step = match self.place(parcel, &mut outcome)? {
+                Step::Onward => self.send(parcel, &mut outcome)?,
+                later => later,
+            };
+            if parcel.records.is_empty() {
+                break;
+            }
+            let (why, pause) = match step {
+                Step::Onward if outcome.signed_again < REPLACE_ATTEMPTS + parcel.records.len() as u32 => continue,
+                Step::Onward => ("another writer takes every place first".to_owned(), None),
+                Step::Later(why, pause) => (why, pause),
+            };
+            // As long as the log says, or 0.25, 0.5, 1, 2, 4, 8, 8 … seconds, the last one cut to what is left.
+            let left = self.clock.left();
+            let pause = pause.map_or_else(|| Duration::from_millis(250 << attempt.min(5)).min(left), |asked| asked.min(PAUSE_MAX));
+            attempt += 1;
+            if left.is_zero() || pause > left {
+                outcome.waiting = Some(why);
+                break;
+            }
+            self.clock.pause(pause);
+        }
+        Ok(outcome)
+    }
+
+    /// Puts every record that has no place at one and signs what is unsigned; stored when it returns.
+    fn place(&self, parcel: &mut Parcel, outcome: &mut Outcome) -> Result<Step, Failure> {
+        let mut places: BTreeMap<String, Place> = BTreeMap::new();
+        let mut changed = false;
+        for at in 0..parcel.records.len() {
+            let Some(record) = parcel.records.get(at) else { continue };
+            let event = event_of(record)?;
+            let issuer = event.header_text("issuer").unwrap_or_default().to_owned();
+            if !record.unplaced {
+                if let Some(place) = places.get_mut(&issuer) {
+                    place.pass(&event);
+                }
+                if !event.is_unsigned() {
+                    continue;
+                }
+            }
+            let key = self.key.ok_or_else(|| {
+                Failure::usage("submit.key", "an event is not signed, and no key was given")
+                    .side("event", name_of(record))
+                    .side("issuer", &issuer)
+                    .now("give the issuer's key with --key FILE; the event is in the spool")
+            })?;
+            let mut placed = if record.unplaced {
+                if !event.cosigners().is_empty() {
+                    return Err(Failure::refused("submit.cosigners", "the place of this event is taken or not known, and others must sign it again")
+                        .side("event", name_of(record))
+                        .side("cosigners", event.cosigners().join(", "))
+                        .now("make it again with `event new --log URL`, have everybody sign, and submit that; this one stays in the spool"));
+                }
+                if !places.contains_key(&issuer) {
+                    let answer = match self.remote.issuer(&issuer) {
+                        Ok(answer) => answer,
+                        Err(error) if error.is_transient() => return Ok(later(&error)),
+                        Err(error) => return Err(Failure::from(error)),
+                    };
+                    let place = Place::read(&issuer, &answer)?;
+                    if place.vkey != key.vkey().to_string() {
+                        return Err(Failure::usage("submit.key", "the key given is not the issuer's current one")
+                            .side("issuer", &issuer)
+                            .side("given", key.vkey().keyid())
+                            .side("current", keyid_of(&place.vkey))
+                            .now("give the current key with --key FILE; the event is in the spool"));
+                    }
+                    places.insert(issuer.clone(), place);
+                }
+                let Some(place) = places.get_mut(&issuer) else { continue };
+                place.put(&event, record.asks_release)?
+            } else {
+                event.clone()
+            };
+            placed.sign(key)?;
+            if record.unplaced && !event.is_unsigned() && placed.id() != event.id() {
+                self.spool.keep_superseded(&event.id().hex(), &event.line())?;
+                outcome.signed_again += 1;
+            }
+            if let Some(record) = parcel.records.get_mut(at) {
+                record.envelope = placed.line();
+                record.unplaced = false;
+            }
+            changed = true;
+        }
+        if changed {
+            self.spool.store(parcel)?;
+        }
+        Ok(Step::Onward)
+    }
+
+    fn send(&self, parcel: &mut Parcel, outcome: &mut Outcome) -> Result<Step, Failure> {
+        let events: Vec<EventFile> = parcel.records.iter().map(event_of).collect::<Result<_, _>>()?;
+        let answered = match events.as_slice() {
+            [event] => match self.remote.submit(body(event)) {
+                Ok((bytes, duplicate)) => match answer::submission(self.policy, event.payload(), &bytes, self.clock.now()) {
+                    Ok(logged) => Ok(vec![(0, Fate::Logged(Box::new(logged), bytes, duplicate))]),
+                    Err(fault) => return self.fault(fault, &bytes),
+                },
+                Err(error) => Err(error),
+            },
+            many => {
+                let mut lines = Vec::new();
+                for event in many {
+                    lines.extend_from_slice(&body(event));
+                    lines.push(b'\n');
+                }
+                match self.remote.submit_batch(lines) {
+                    Ok(bytes) => match self.read_batch(many, &bytes) {
+                        Ok(fates) => Ok(fates),
+                        Err(BatchFault::Answer(fault)) => return self.fault(fault, &bytes),
+                        Err(BatchFault::Http(error)) => return Ok(later(&error)),
+                    },
+                    Err(error) => Err(error),
+                }
+            }
+        };
+        let fates = match answered {
+            Ok(fates) => fates,
+            Err(error) if error.is_transient() => return Ok(later(&error)),
+            Err(HttpError::Status { problem: Some(problem), .. }) if events.len() == 1 => vec![(0, Fate::Problem(*problem))],
+            Err(error) => return Err(Failure::from(error).now("the events are in the spool; run `submit` again when this is settled")),
+        };
+        self.settle(parcel, &events, fates, outcome)
+    }
+
+    /// A fault in an answer: wait for witnesses, or end the command with the answer kept.
+    fn fault(&self, fault: AnswerFault, bytes: &[u8]) -> Result<Step, Failure> {
+        match fault {
+            AnswerFault::Quorum(_) => Ok(Step::Later(fault.to_string(), None)),
+            AnswerFault::NotTheLog(_) => Err(Failure::from(fault).side("events", "still in the spool")),
+            AnswerFault::Misbehaved(_) => {
+                let kept = self.spool.keep_evidence(bytes)?;
+                Err(Failure::from(fault).side("answer kept in", kept.display()).side("events", "still in the spool"))
+            }
+        }
+    }
+
+    /// Acts on the fate of each record: proofs first, then the spool.
+    fn settle(
+        &self,
+        parcel: &mut Parcel,
+        events: &[EventFile],
+        fates: Vec<(usize, Fate)>,
+        outcome: &mut Outcome,
+    ) -> Result<Step, Failure> {
+        let mut gone = BTreeSet::new();
+        let mut broken_chains = BTreeSet::new();
+        let mut later_reason: Option<(String, Option<Duration>)> = None;
+        for (at, fate) in fates {
+            let (Some(record), Some(event)) = (parcel.records.get_mut(at), events.get(at)) else { continue };
+            let issuer = event.header_text("issuer").unwrap_or_default().to_owned();
+            match fate {
+                Fate::Logged(logged, proof, duplicate) => {
+                    files::replace(&record.proof, &proof)?;
+                    if let Some(file) = &record.file {
+                        let bytes = event.print();
+                        if std::fs::read(file).ok().as_deref() != Some(bytes.as_bytes()) {
+                            files::replace(file, bytes.as_bytes())?;
+                        }
+                    }
+                    gone.insert(at);
+                    outcome.delivered.push(Delivered {
+                        file: record.file.clone(),
+                        proof: record.proof.clone(),
+                        event_id: event.id().hex(),
+                        logged: *logged,
+                        duplicate,
+                    });
+                }
+                Fate::Problem(problem) => {
+                    let movable = self.key.is_some_and(|key| event.signers().eq([key.vkey().keyid().as_str()]))
+                        && event.cosigners().is_empty();
+                    let chained = event.header("nonce").is_none();
+                    match problem.code.as_str() {
+                        "skipped" => {
+                            if movable && chained && broken_chains.contains(&issuer) {
+                                record.unplaced = true;
+                            }
+                            later_reason.get_or_insert((problem.detail, None));
+                        }
+                        "rate" | "quota" | "quorum-unavailable" | "disk-full" | "starting" | "clock" | "pending" => {
+                            later_reason.get_or_insert((problem.detail, None));
+                        }
+                        "position" if movable && chained => {
+                            record.unplaced = true;
+                            broken_chains.insert(issuer);
+                        }
+                        "release-position" if movable && record.asks_release => {
+                            record.unplaced = true;
+                            broken_chains.insert(issuer);
+                        }
+                        _ => {
+                            if chained {
+                                broken_chains.insert(issuer);
+                            }
+                            let event_id = event.id().hex();
+                            let kept = self.spool.keep_refused(&event_id, &event.line())?;
+                            outcome.rejected.push(Rejected { file: record.file.clone(), event_id, problem, kept });
+                            gone.insert(at);
+                        }
+                    }
+                }
+            }
+        }
+        let replaced = parcel.records.iter().any(|record| record.unplaced);
+        let progress = !gone.is_empty() || replaced;
+        if progress {
+            let mut at = 0;
+            parcel.records.retain(|_| {
+                at += 1;
+                !gone.contains(&(at - 1))
+            });
+            self.spool.store(parcel)?;
+        }
+        Ok(match later_reason {
+            Some((why, pause)) if !progress => Step::Later(why, pause),
+            Some(_) | None => Step::Onward,
+        })
+    }
+
+    /// Reads the answer to a batch and proves each of its lines by the tiles that cover it.
+    fn read_batch(&self, events: &[EventFile], bytes: &[u8]) -> Result<Vec<(usize, Fate)>, BatchFault> {
+        let not_the_log = |why: String| BatchFault::Answer(AnswerFault::NotTheLog(why));
+        let text = std::str::from_utf8(bytes).map_err(|error| not_the_log(error.to_string()))?;
+        let mut lines: Vec<Option<Line>> = events.iter().map(|_| None).collect();
+        let mut note = None;
+        for line in text.lines() {
+            let line: Line = serde_json::from_str(line).map_err(|error| not_the_log(error.to_string()))?;
+            if let Some(checkpoint) = line.checkpoint {
+                note = Some(checkpoint);
+                continue;
+            }
+            let slot = line.line.and_then(|number| lines.get_mut(number.checked_sub(1)?));
+            let slot = slot.ok_or_else(|| not_the_log("a line of the answer belongs to no line that was sent".to_owned()))?;
+            *slot = Some(line);
+        }
+        let mut fates = Vec::new();
+        let mut claims = Vec::new();
+        for (at, line) in lines.into_iter().enumerate() {
+            let line = line.ok_or_else(|| not_the_log(format!("line {} has no answer", at + 1)))?;
+            match (line.problem, line.index) {
+                (Some(problem), _) => fates.push((at, Fate::Problem(problem))),
+                (None, Some(index)) => claims.push((at, LeafIndex::new(index), line.event_id, line.leaf_hash, line.duplicate)),
+                (None, None) => return Err(not_the_log(format!("line {} says neither index nor problem", at + 1))),
+            }
+        }
+        if !claims.is_empty() {
+            let note = note.ok_or_else(|| not_the_log("no checkpoint ends the answer".to_owned()))?;
+            let (signed, verified) = answer::checkpoint(self.policy, note.as_bytes(), self.clock.now()).map_err(BatchFault::Answer)?;
+            let tiles = CachedTiles { remote: self.remote, cache: RefCell::new(BTreeMap::new()) };
+            for (at, index, event_id, claimed, duplicate) in claims {
+                let Some(event) = events.get(at) else { continue };
+                let misbehaved = |why: String| BatchFault::Answer(AnswerFault::Misbehaved(format!("line {}: {why}", at + 1)));
+                if event_id.as_deref() != Some(event.id().hex().as_str()) {
+                    return Err(misbehaved(format!("event {} was sent, event {} answered", event.id(), event_id.unwrap_or_default())));
+                }
+                let mut leaf = event.leaf();
+                if claimed.as_deref().map(Hash::from_b64) != Some(Ok(leaf_hash(&leaf))) {
+                    // The first logged envelope of this payload counts, and it has other bytes than ours.
+                    leaf = self.remote.entry(index).map_err(BatchFault::Http)?;
+                    answer::same_payload(&leaf, event.payload()).map_err(BatchFault::Answer)?;
+                }
+                let hashes = inclusion(&tiles, index, signed.size()).map_err(|error| match error {
+                    vitrine_spec::proof::BuildError::Read { source, .. } => BatchFault::Http(source),
+                    other => misbehaved(other.to_string()),
+                })?;
+                let proof = TlogProof { extra: Some(leaf.clone()), index, hashes, checkpoint: note.as_bytes().to_vec() };
+                proof.verify_place(&leaf_hash(&leaf)).map_err(|error| misbehaved(error.to_string()))?;
+                let logged =
+                    Logged { index, size: signed.size(), verified: verified.clone(), origin: signed.origin().to_string() };
+                fates.push((at, Fate::Logged(Box::new(logged), proof.print(), duplicate)));
+            }
+        }
+        fates.sort_by_key(|(at, _)| *at);
+        Ok(fates)
+    }
+}
+
+enum BatchFault {
+    Answer(AnswerFault),
+    Http(HttpError),
+}
+
+/// Tiles over the network, each asked for once.
+struct CachedTiles<'a, R: Remote> {
+    remote: &'a R,
+    cache: RefCell<BTreeMap<String, Vec<u8>>>,
+}
+
+impl<R: Remote> Tiles for CachedTiles<'_, R> {
+    type Error = HttpError;
+
+    fn tile(&self, id: TileId) -> Result<Vec<u8>, HttpError> {
+        let path = id.path();
+        if let Some(bytes) = self.cache.borrow().get(&path) {
+            return Ok(bytes.clone());
+        }
+        let bytes = self.remote.tile(&id)?;
+        self.cache.borrow_mut().insert(path, bytes.clone());
+        Ok(bytes)
+    }
+}
+
+fn body(event: &EventFile) -> Vec<u8> {
+    format!("{{\"envelope\":{}}}", event.line()).into_bytes()
+}
+
+fn later(error: &HttpError) -> Step {
+    let pause = match error {
+        HttpError::Status { retry_after, .. } => *retry_after,
+        HttpError::Address { .. } | HttpError::Unreachable { .. } | HttpError::TooLarge { .. } => None,
+    };
+    let why = match error {
+        HttpError::Status { problem: Some(problem), status, .. } => format!("{status} {}: {}", problem.code, problem.detail),
+        other => other.to_string(),
+    };
+    Step::Later(why, pause)
+}
+
+fn event_of(record: &Record) -> Result<EventFile, Failure> {
+    EventFile::parse(record.envelope.as_bytes()).map_err(|why| {
+        Failure::usage("spool.damaged", "an event in the spool cannot be read").side("event", name_of(record)).side("reason", why)
+    })
+}
+
+fn name_of(record: &Record) -> String {
+    record.file.as_ref().map_or_else(|| "standard input".to_owned(), |file| file.display().to_string())
+}
+
+fn keyid_of(vkey: &str) -> String {
+    vitrine_spec::key::Vkey::parse(vkey).map_or_else(|_| vkey.to_owned(), |vkey| vkey.keyid())
+}
+
+/// The end of a run over many parcels: the worst of its parts.
+pub fn exit_of(outcomes: &[Outcome]) -> Exit {
+    if outcomes.iter().any(|outcome| !outcome.rejected.is_empty()) {
+        Exit::NotVerified
+    } else if outcomes.iter().any(|outcome| outcome.waiting.is_some()) {
+        Exit::NotYet
+    } else {
+        Exit::Done
+    }
+}

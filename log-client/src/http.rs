@@ -1,0 +1,499 @@
+//! The one module that opens sockets: bounded requests to a log (design.md 4).
+//!
+//! No redirects, a limit on time and bytes of every answer, and no answer is believed: what it holds is checked by those
+//! who asked. Not here: proofs, signatures, retries (`submit` decides when to ask again).
+
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::{Client, Method, Response, StatusCode, Url};
+use serde::Deserialize;
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
+use vitrine_spec::tiles::{BundleId, TileId};
+use vitrine_spec::tree::LeafIndex;
+
+use crate::exit::{Exit, Failure};
+use crate::limits::{
+    BATCH_ANSWER_BYTES_MAX, BUNDLE_BYTES_MAX, CHECKPOINT_BYTES_MAX, CONNECT_TIMEOUT, ENTRY_BYTES_MAX, LOOKUP_BYTES_MAX,
+    PARALLEL_READS, PROBLEM_BYTES_MAX, PROOF_BYTES_MAX, READ_TIMEOUT, SUBMIT_TIMEOUT,
+};
+
+/// Why a request brought no answer that can be used, sorted by who is at fault.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// The address given is not one.
+    #[error("`{url}` is not an address of a log: {why}")]
+    Address {
+        /// As given.
+        url: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// No connection, a broken one, or none in time.
+    #[error("{url} cannot be reached: {why}")]
+    Unreachable {
+        /// What was asked for.
+        url: String,
+        /// What the system says.
+        why: String,
+    },
+    /// The answer was cut off at its limit.
+    #[error("{url} answered more than {max} bytes")]
+    TooLarge {
+        /// What was asked for.
+        url: String,
+        /// The limit.
+        max: u64,
+    },
+    /// Any status but 200 and 201.
+    #[error("{url} answered {status}")]
+    Status {
+        /// What was asked for.
+        url: String,
+        /// The status.
+        status: u16,
+        /// Seconds of `Retry-After`, where given.
+        retry_after: Option<Duration>,
+        /// The problem document, where the body was one.
+        problem: Option<Box<Problem>>,
+        /// The beginning of the body, where it was none.
+        body: String,
+    },
+}
+
+impl HttpError {
+    /// Whether asking again later with the same bytes makes sense (design.md 4).
+    pub fn is_transient(&self) -> bool {
+        match self {
+            HttpError::Unreachable { .. } => true,
+            HttpError::Status { status, .. } => matches!(status, 429 | 500 | 502 | 503 | 504),
+            HttpError::Address { .. } | HttpError::TooLarge { .. } => false,
+        }
+    }
+
+    /// Whether the log says that it has no such thing.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, HttpError::Status { status: 404, .. })
+    }
+}
+
+impl From<HttpError> for Failure {
+    fn from(error: HttpError) -> Failure {
+        match error {
+            HttpError::Address { url, why } => Failure::usage("http.address", "this is not an address of a log")
+                .side("given", url)
+                .side("reason", why)
+                .now("give the log's URL, for example --log https://log.example.com"),
+            HttpError::Unreachable { url, why } => {
+                Failure::new(Exit::Unreachable, "http.unreachable", "the log cannot be reached")
+                    .side("asked", url)
+                    .side("system", why)
+                    .now("check the address and that the log is up, then run the same command again")
+            }
+            HttpError::TooLarge { url, max } => {
+                Failure::new(Exit::Unreachable, "http.too-large", "an answer is longer than it can be, and was cut off")
+                    .side("asked", url)
+                    .side("limit", format!("{max} bytes"))
+                    .now("check that the address is the log's")
+            }
+            HttpError::Status { url, status, problem, body, .. } => {
+                let exit = if (300..400).contains(&status) || status >= 404 { Exit::Unreachable } else { Exit::NotVerified };
+                let failure = match problem {
+                    Some(problem) => Failure::new(exit, &problem.code, problem.detail).side("rule", problem.title),
+                    None => Failure::new(exit, "http.status", "the log did not give what was asked for")
+                        .side("body", if body.is_empty() { "(empty)" } else { &body }),
+                };
+                let failure = failure.side("asked", url).side("answer", status);
+                if (300..400).contains(&status) {
+                    failure.now("redirects are not followed: give the address that the log itself has")
+                } else {
+                    failure
+                }
+            }
+        }
+    }
+}
+
+/// A problem document (RFC 9457) with the members of leaf-format.md 9.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Problem {
+    /// The rule, in words.
+    #[serde(default)]
+    pub title: String,
+    /// HTTP status; on an NDJSON line the one it would have had.
+    #[serde(default)]
+    pub status: u16,
+    /// Both sides.
+    #[serde(default)]
+    pub detail: String,
+    /// The stable code.
+    pub code: String,
+    /// With `position`: the expected seq.
+    pub expected_seq: Option<u64>,
+    /// With `position`: the expected prev, hex.
+    pub expected_prev: Option<String>,
+    /// With `release-position`: the expected number.
+    pub expected_release_seq: Option<u64>,
+    /// The index of a logged event that stands in the way, where there is one.
+    pub index: Option<u64>,
+}
+
+/// One reader and writer of a log over HTTP; calls block.
+#[derive(Debug)]
+pub struct Log {
+    base: Url,
+    client: Client,
+    runtime: Runtime,
+}
+
+/// An answer with a success status.
+#[derive(Debug)]
+pub struct Answer {
+    /// 200 or 201.
+    pub status: u16,
+    /// The content type without its parameters, lower case.
+    pub content_type: String,
+    /// The body, within its limit.
+    pub body: Vec<u8>,
+}
+
+impl Log {
+    /// A log at `url`, the prefix before `/checkpoint`.
+    pub fn new(url: &str) -> Result<Log, HttpError> {
+        let address = |why: &str| HttpError::Address { url: url.to_owned(), why: why.to_owned() };
+        let mut base = Url::parse(url).map_err(|error| address(&error.to_string()))?;
+        if !matches!(base.scheme(), "http" | "https") {
+            return Err(address("the scheme is neither http nor https"));
+        }
+        if base.query().is_some() || base.fragment().is_some() || !base.username().is_empty() || base.password().is_some() {
+            return Err(address("it holds a query, a fragment or a user"));
+        }
+        if !base.path().ends_with('/') {
+            base.set_path(&format!("{}/", base.path()));
+        }
+        let mut builder = Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .user_agent(concat!("vitrine-log-client/", env!("CARGO_PKG_VERSION")));
+        if is_loopback(&base) {
+            builder = builder.no_proxy(); // a proxy's loopback is another machine
+        }
+        let client = builder.build().map_err(|error| address(&chain(&error)))?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| address(&error.to_string()))?;
+        Ok(Log { base, client, runtime })
+    }
+
+    /// The prefix, without the last slash.
+    pub fn url(&self) -> &str {
+        self.base.as_str().trim_end_matches('/')
+    }
+
+    /// `GET` of a path below the prefix, with its query if any.
+    pub fn get(&self, path: &str, max: u64) -> Result<Vec<u8>, HttpError> {
+        let url = self.join(path)?;
+        self.runtime.block_on(fetch(&self.client, &url, max))
+    }
+
+    /// Many reads, some at once, answered in order; `None` for a 404.
+    ///
+    /// The first error of another kind ends all of them. `done` is called once per object that arrived.
+    pub fn get_many(
+        &self,
+        wants: &[(String, u64)],
+        done: impl Fn(),
+    ) -> Result<Vec<Option<Vec<u8>>>, HttpError> {
+        self.runtime.block_on(async {
+            let mut answers: Vec<Option<Vec<u8>>> = vec![None; wants.len()];
+            let mut left = wants.iter().enumerate();
+            let mut under_way = JoinSet::new();
+            loop {
+                while under_way.len() < PARALLEL_READS {
+                    let Some((at, (path, max))) = left.next() else { break };
+                    let (client, url, max) = (self.client.clone(), self.join(path)?, *max);
+                    under_way.spawn(async move { (at, fetch(&client, &url, max).await) });
+                }
+                let Some(joined) = under_way.join_next().await else { return Ok(answers) };
+                let (at, read) = joined
+                    .map_err(|error| HttpError::Unreachable { url: self.url().to_owned(), why: error.to_string() })?;
+                match read {
+                    Ok(bytes) => {
+                        if let Some(answer) = answers.get_mut(at) {
+                            *answer = Some(bytes);
+                        }
+                    }
+                    Err(error) if error.is_not_found() => {}
+                    Err(error) => return Err(error), // dropping the set ends the others
+                }
+                done();
+            }
+        })
+    }
+
+    /// The published checkpoint.
+    pub fn checkpoint(&self) -> Result<Vec<u8>, HttpError> {
+        self.get("checkpoint", CHECKPOINT_BYTES_MAX)
+    }
+
+    /// A hash tile; the caller checks its bytes.
+    pub fn tile(&self, tile: &TileId) -> Result<Vec<u8>, HttpError> {
+        self.get(&tile.path(), tile.bytes() as u64)
+    }
+
+    /// An entry bundle; the caller checks its bytes.
+    pub fn bundle(&self, bundle: &BundleId) -> Result<Vec<u8>, HttpError> {
+        self.get(&bundle.path(), BUNDLE_BYTES_MAX)
+    }
+
+    /// The first checkpoint of a UTC hour, as `YYYY/MM/DD/HH`; `None` when none was published in it.
+    pub fn kept(&self, hour: &str) -> Result<Option<Vec<u8>>, HttpError> {
+        match self.get(&format!("kept/{hour}"), CHECKPOINT_BYTES_MAX) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// One entry.
+    pub fn entry(&self, index: LeafIndex) -> Result<Vec<u8>, HttpError> {
+        self.get(&format!("events/{index}"), ENTRY_BYTES_MAX)
+    }
+
+    /// The tlog-proof of one entry in the current cosigned checkpoint, with the leaf in `extra`.
+    pub fn proof(&self, index: LeafIndex) -> Result<Vec<u8>, HttpError> {
+        self.get(&format!("events/{index}.tlog-proof"), PROOF_BYTES_MAX)
+    }
+
+    /// What the log says about an issuer, JSON.
+    pub fn issuer(&self, name: &str) -> Result<Vec<u8>, HttpError> {
+        self.get(&format!("issuers/{name}"), LOOKUP_BYTES_MAX)
+    }
+
+    /// A look-up, JSON; `query` is percent-encoded by the caller's words being hex, names and numbers.
+    pub fn lookup(&self, query: &str) -> Result<Vec<u8>, HttpError> {
+        self.get(&format!("lookup?{query}"), LOOKUP_BYTES_MAX)
+    }
+
+    /// Submits one event: the answer is a tlog-proof.
+    pub fn submit(&self, body: Vec<u8>) -> Result<Answer, HttpError> {
+        self.post("events", "application/json", body, PROOF_BYTES_MAX)
+    }
+
+    /// Submits a batch: the answer is one JSON document per line.
+    pub fn submit_batch(&self, body: Vec<u8>) -> Result<Answer, HttpError> {
+        self.post("events", "application/x-ndjson", body, BATCH_ANSWER_BYTES_MAX)
+    }
+
+    /// Has an unsigned event judged without writing it.
+    pub fn check(&self, body: Vec<u8>) -> Result<Answer, HttpError> {
+        self.post("events?check=1", "application/json", body, PROBLEM_BYTES_MAX)
+    }
+
+    fn post(&self, path: &str, content_type: &str, body: Vec<u8>, max: u64) -> Result<Answer, HttpError> {
+        self.runtime.block_on(async {
+            let url = self.join(path)?;
+            let request = self
+                .client
+                .request(Method::POST, url.clone())
+                .timeout(SUBMIT_TIMEOUT)
+                .header(CONTENT_TYPE, content_type)
+                .body(body);
+            answer(&url, request.send().await, max).await
+        })
+    }
+
+    fn join(&self, path: &str) -> Result<Url, HttpError> {
+        self.base
+            .join(path)
+            .ok()
+            .filter(|url| url.as_str().starts_with(self.base.as_str())) // "//host" and ".." lead elsewhere
+            .ok_or_else(|| HttpError::Address { url: path.to_owned(), why: "it leads out of the log's prefix".to_owned() })
+    }
+}
+
+/// Reads one address that is not below a log's prefix, for `show URL`.
+pub fn get_url(url: &str, max: u64) -> Result<Vec<u8>, HttpError> {
+    let parsed =
+        Url::parse(url).map_err(|error| HttpError::Address { url: url.to_owned(), why: error.to_string() })?;
+    let mut base = parsed.clone();
+    base.set_query(None);
+    base.set_fragment(None);
+    base.set_path("/");
+    let path = parsed.path().trim_start_matches('/');
+    let path = match parsed.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    Log::new(base.as_str())?.get(&path, max)
+}
+
+async fn fetch(client: &Client, url: &Url, max: u64) -> Result<Vec<u8>, HttpError> {
+    let request = client.request(Method::GET, url.clone()).timeout(READ_TIMEOUT);
+    answer(url, request.send().await, max).await.map(|answer| answer.body)
+}
+
+async fn answer(url: &Url, sent: Result<Response, reqwest::Error>, max: u64) -> Result<Answer, HttpError> {
+    let unreachable = |error: reqwest::Error| HttpError::Unreachable { url: url.to_string(), why: chain(&error.without_url()) };
+    let mut response = sent.map_err(unreachable)?;
+    let status = response.status();
+    let content_type = response
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .map(|value| value.trim().to_ascii_lowercase())
+        .unwrap_or_default();
+    let success = matches!(status, StatusCode::OK | StatusCode::CREATED);
+    let retry_after = response
+        .headers()
+        .get(RETRY_AFTER)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.parse().ok())
+        .map(Duration::from_secs);
+    let max = if success { max } else { PROBLEM_BYTES_MAX };
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+        if body.len() as u64 + chunk.len() as u64 > max {
+            if success {
+                return Err(HttpError::TooLarge { url: url.to_string(), max });
+            }
+            break;
+        }
+        body.extend_from_slice(&chunk);
+    }
+    if success {
+        return Ok(Answer { status: status.as_u16(), content_type, body });
+    }
+    let problem = serde_json::from_slice(&body).ok().map(Box::new);
+    let body = String::from_utf8_lossy(body.get(..body.len().min(300)).unwrap_or_default()).trim().to_owned();
+    Err(HttpError::Status { url: url.to_string(), status: status.as_u16(), retry_after, problem, body })
+}
+
+/// An error with its causes: reqwest's own text stops at "error sending request".
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host_str() {
+        Some(host) => {
+            host == "localhost"
+                || host.trim_start_matches('[').trim_end_matches(']').parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+        }
+        None => false,
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    /// A server that answers each connection with the next text and returns what it was asked.
+    fn serve(answers: Vec<String>) -> (String, std::thread::JoinHandle<Vec<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let thread = std::thread::spawn(move || {
+            answers
+                .into_iter()
+                .map(|answer| {
+                    let (mut stream, _) = listener.accept().unwrap();
+                    let mut request = Vec::new();
+                    let mut byte = [0u8; 1];
+                    while !request.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() == 1 {
+                        request.push(byte[0]);
+                    }
+                    // A client that has read enough may have gone.
+                    let _ = stream.write_all(answer.as_bytes());
+                    String::from_utf8(request).unwrap()
+                })
+                .collect()
+        });
+        (url, thread)
+    }
+
+    fn text(status: &str, headers: &str, body: &str) -> String {
+        format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n{headers}\r\n{body}", body.len())
+    }
+
+    #[test]
+    fn a_read_stays_below_the_prefix_and_within_its_limit() {
+        let (url, server) = serve(vec![text("200 OK", "", "12345"), text("200 OK", "", "123456")]);
+        let log = Log::new(&format!("{url}/logs/a")).unwrap();
+        assert_eq!(log.get("checkpoint", 5).unwrap(), b"12345");
+        assert!(matches!(log.get("tile/0/000", 5), Err(HttpError::TooLarge { max: 5, .. })));
+        let asked = server.join().unwrap();
+        assert!(asked[0].starts_with("GET /logs/a/checkpoint HTTP/1.1"), "{}", asked[0]);
+        for outside in ["../b", "//other.example/x", "/b", "http://other.example/"] {
+            assert!(matches!(log.get(outside, 5), Err(HttpError::Address { .. })), "{outside}");
+        }
+    }
+
+    #[test]
+    fn a_redirect_is_an_answer_and_is_not_followed() {
+        let (url, server) = serve(vec![text("302 Found", "location: http://127.0.0.1:1/\r\n", "")]);
+        let error = Log::new(&url).unwrap().checkpoint().unwrap_err();
+        assert!(matches!(error, HttpError::Status { status: 302, .. }), "{error}");
+        assert!(!error.is_transient());
+        assert_eq!(Failure::from(error).exit, Exit::Unreachable);
+        server.join().unwrap();
+    }
+
+    #[test]
+    fn a_problem_document_is_read_with_its_numbers() {
+        let body = r#"{"type":"about:blank","title":"position","status":409,"detail":"seq 4, expected 7","code":"position","expected_seq":7,"expected_prev":"00"}"#;
+        let (url, server) = serve(vec![text("409 Conflict", "content-type: application/problem+json\r\n", body)]);
+        let error = Log::new(&url).unwrap().submit(b"{}".to_vec()).unwrap_err();
+        let HttpError::Status { status: 409, problem: Some(problem), .. } = &error else { panic!("{error:?}") };
+        assert_eq!((problem.expected_seq, problem.expected_prev.as_deref()), (Some(7), Some("00")));
+        assert!(!error.is_transient());
+        server.join().unwrap();
+    }
+
+    #[test]
+    fn busy_and_silent_logs_are_asked_again() {
+        let (url, server) = serve(vec![text("503 Service Unavailable", "retry-after: 7\r\n", "")]);
+        let log = Log::new(&url).unwrap();
+        let error = log.submit(Vec::new()).unwrap_err();
+        assert!(error.is_transient());
+        assert!(matches!(error, HttpError::Status { retry_after: Some(pause), .. } if pause == Duration::from_secs(7)));
+        server.join().unwrap(); // the listener is closed now
+        let error = log.checkpoint().unwrap_err();
+        assert!(matches!(error, HttpError::Unreachable { .. }) && error.is_transient(), "{error}");
+        assert_eq!(Failure::from(error).exit, Exit::Unreachable);
+    }
+
+    #[test]
+    fn many_reads_come_back_in_order_with_their_gaps() {
+        let (url, server) = serve(vec![text("200 OK", "", "x"), text("404 Not Found", "", "")]);
+        let log = Log::new(&url).unwrap();
+        let one = log.get_many(&[("a".to_owned(), 1)], || ()).unwrap();
+        let two = log.get_many(&[("b".to_owned(), 1)], || ()).unwrap();
+        assert_eq!((one, two), (vec![Some(b"x".to_vec())], vec![None]));
+        server.join().unwrap();
+    }
+
+    #[test]
+    fn an_address_is_a_plain_prefix() {
+        for bad in ["log.example.com", "ftp://a/", "http://a/?x", "http://u@a/", "http://a/#x"] {
+            assert!(matches!(Log::new(bad), Err(HttpError::Address { .. })), "{bad}");
+        }
+        assert_eq!(Log::new("http://a/b").unwrap().url(), "http://a/b");
+    }
+}

@@ -1,0 +1,144 @@
+//! Where the next event of an issuer goes: what `/issuers/<name>` says, put into a statement (design-events.md 2).
+//!
+//! The answer is a convenience and is not believed: a wrong place is refused by the log, never logged.
+//! Not here: asking (`http`), signing.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use vitrine_spec::json::Value;
+
+use crate::event_file::{EventFile, Members, int, number};
+use crate::exit::Failure;
+
+/// What `prev` is at seq 1.
+pub const ZEROS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// Where one issuer's chain and streams stand, advanced as events are placed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The epoch that is open.
+    pub epoch: u32,
+    /// The key that is current.
+    pub vkey: String,
+    /// The next seq.
+    pub seq: u64,
+    /// The event before it, hex.
+    pub prev: String,
+    /// (packageId, channel) → next release_seq.
+    pub releases: BTreeMap<(String, String), u64>,
+}
+
+/// The answer of `GET /issuers/<name>`, as far as a place needs it.
+#[derive(Debug, Deserialize)]
+struct Answer {
+    epoch: u32,
+    vkey: String,
+    open: bool,
+    last: Option<Last>,
+    #[serde(default)]
+    streams: Vec<Stream>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Last {
+    seq: u64,
+    event_id: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Stream {
+    #[serde(rename = "packageId")]
+    package_id: String,
+    channel: String,
+    next_release_seq: u64,
+}
+
+impl Place {
+    /// Reads the answer of `/issuers/<name>`.
+    pub fn read(name: &str, answer: &[u8]) -> Result<Place, Failure> {
+        let answer: Answer = serde_json::from_slice(answer).map_err(|error| {
+            Failure::new(crate::exit::Exit::Unreachable, "issuers.malformed", "the log's answer about an issuer is not one")
+                .side("issuer", name)
+                .side("reason", error)
+                .now("check that the address is the log's; or give --seq and --prev")
+        })?;
+        if !answer.open {
+            return Err(Failure::refused("issuer-closed", "this issuer is closed and takes no more events")
+                .side("issuer", name)
+                .side("last epoch", answer.epoch)
+                .now("the operator opens it again with: log-client event new issuer-open --epoch N"));
+        }
+        let (seq, prev) = answer.last.map_or((1, ZEROS.to_owned()), |last| (last.seq + 1, last.event_id));
+        let releases = answer
+            .streams
+            .into_iter()
+            .map(|stream| ((stream.package_id, stream.channel), stream.next_release_seq))
+            .collect();
+        Ok(Place { epoch: answer.epoch, vkey: answer.vkey, seq, prev, releases })
+    }
+
+    /// Puts an event at this place and advances past it; `renumber` also replaces a release_seq that is there.
+    ///
+    /// Takes the signatures off, since they were for another payload.
+    pub fn put(&mut self, event: &EventFile, renumber: bool) -> Result<EventFile, Failure> {
+        let mut statement = event.statement().clone();
+        let kind = event.kind().unwrap_or_default().to_owned();
+        let chained = event.header("nonce").is_none();
+        if let Some(hdr) = statement.entry("predicate").and_then(|predicate| predicate.entry("hdr")) {
+            hdr.set("epoch", number(self.epoch.into()));
+            if chained {
+                hdr.set("seq", number(self.seq));
+                hdr.set("prev", Value::Text(self.prev.clone()));
+            }
+        }
+        if kind == "heartbeat" {
+            statement.set("subject", Value::Array(vec![digest_subject(&self.prev)]));
+        }
+        if kind == "update" && (renumber || event.body("release_seq").is_none()) {
+            let of = |name: &str| event.body(name).and_then(Value::as_text).unwrap_or_default().to_owned();
+            let stream = (of("packageId"), of("channel"));
+            let Some(next) = self.releases.get_mut(&stream) else {
+                return Err(Failure::refused("stream", "this stream is not one of the issuer's")
+                    .side("stream", format!("{} {}", stream.0, stream.1))
+                    .side("issuer has", names(&self.releases))
+                    .now("correct packageId and channel; streams are given in issuer-open"));
+            };
+            if let Some(body) = statement.entry("predicate").and_then(|predicate| predicate.entry("body")) {
+                body.set("release_seq", number(*next));
+            }
+            *next += 1;
+        } else if let Some(given) = event.body("release_seq").and_then(int) {
+            let of = |name: &str| event.body(name).and_then(Value::as_text).unwrap_or_default().to_owned();
+            self.releases.insert((of("packageId"), of("channel")), given + 1);
+        }
+        let placed = EventFile::unsigned(statement);
+        if chained {
+            self.seq += 1;
+            self.prev = placed.id().to_string();
+        }
+        Ok(placed)
+    }
+
+    /// Advances past an event that has its place already.
+    pub fn pass(&mut self, event: &EventFile) {
+        if let Some(seq) = event.header_int("seq") {
+            if seq + 1 > self.seq {
+                self.seq = seq + 1;
+                self.prev = event.id().to_string();
+            }
+        }
+    }
+}
+
+/// A subject of one digest without a name.
+pub fn digest_subject(sha256: &str) -> Value {
+    Value::object([("digest", Value::object([("sha256", Value::Text(sha256.to_owned()))]))])
+}
+
+fn names(releases: &BTreeMap<(String, String), u64>) -> String {
+    if releases.is_empty() {
+        return "no streams".to_owned();
+    }
+    releases.keys().map(|(package, channel)| format!("{package} {channel}")).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,98 @@
+//! The state of a log from its entries: read them all, check the root, fold admission (design.md 6).
+//!
+//! Nothing that the log says about itself is believed beside the checkpoint: issuers and streams are those that the charter's
+//! keys opened. Everything is in memory, which fits a log that people read. Not here: a copy on disk, findings (`audit`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use vitrine_spec::admission::{self, Logged, Query};
+use vitrine_spec::checkpoint::SignedCheckpoint;
+use vitrine_spec::envelope::EventId;
+use vitrine_spec::event::Event;
+use vitrine_spec::hash::leaf_hash;
+use vitrine_spec::state::State;
+use vitrine_spec::tiles::{BundleId, decode_bundle};
+use vitrine_spec::tree::{Frontier, LeafIndex, TreeSize};
+use vitrine_spec::words::Name;
+
+use crate::exit::{Exit, Failure};
+use crate::http::{HttpError, Log};
+use crate::limits::{BUNDLE_BYTES_MAX, PARALLEL_READS};
+
+/// Where bundles come from: the network, or memory in tests.
+pub trait Bundles {
+    /// These bundles in order, `None` where the log has none.
+    fn read(&self, bundles: &[BundleId]) -> Result<Vec<Option<Vec<u8>>>, HttpError>;
+}
+
+impl Bundles for Log {
+    fn read(&self, bundles: &[BundleId]) -> Result<Vec<Option<Vec<u8>>>, HttpError> {
+        let wants: Vec<(String, u64)> = bundles.iter().map(|bundle| (bundle.path(), BUNDLE_BYTES_MAX)).collect();
+        self.get_many(&wants, || ())
+    }
+}
+
+/// Folds the entries that a checkpoint covers; the caller has judged the checkpoint. `read` is told each bundle's entries.
+pub fn replay(source: &impl Bundles, signed: &SignedCheckpoint, read: impl Fn(u64)) -> Result<State, Failure> {
+    let size = signed.size();
+    let ids: Vec<BundleId> = (0..size.get().div_ceil(256)).filter_map(|index| BundleId::at(index, size)).collect();
+    let mut frontier = Frontier::new();
+    let mut leaves: Vec<Vec<u8>> = Vec::new();
+    for chunk in ids.chunks(PARALLEL_READS) {
+        for (id, bytes) in chunk.iter().zip(source.read(chunk)?) {
+            let entries = bytes.ok_or_else(|| misbehaved(signed, format!("it does not serve {}", id.path()))).and_then(|bytes| {
+                decode_bundle(&bytes, id.width()).map_err(|error| misbehaved(signed, format!("{}: {error}", id.path())))
+            })?;
+            read(entries.len() as u64);
+            for entry in entries {
+                frontier.push(leaf_hash(&entry));
+                leaves.push(entry);
+            }
+        }
+    }
+    if frontier.root() != *signed.root() {
+        let why = format!("its {size} entries have the root {}, its checkpoint says {}", frontier.root(), signed.root());
+        return Err(misbehaved(signed, why));
+    }
+    let mut state = State::default();
+    let mut seen = Seen::default();
+    for (index, leaf) in (0..).map(LeafIndex::new).zip(&leaves) {
+        let event = admission::fold(&mut state, leaf, signed.origin(), |query| seen.look(query))
+            .map_err(|refusal| misbehaved(signed, format!("entry {index} must not be there ({}): {refusal}", refusal.code())))?;
+        seen.add(index, event);
+    }
+    if state.size() == size { Ok(state) } else { Err(misbehaved(signed, format!("folding gives size {}", TreeSize::new(leaves.len() as u64)))) }
+}
+
+fn misbehaved(signed: &SignedCheckpoint, why: String) -> Failure {
+    Failure::new(Exit::Misbehaved, "log.entries", "the log does not serve what its checkpoint covers")
+        .side("log", signed.origin())
+        .side("found", why)
+        .now("tell the supervisor and the witnesses; `audit` keeps a copy and names everything")
+}
+
+/// The entries so far, by what later ones ask for.
+#[derive(Default)]
+struct Seen {
+    by_id: BTreeMap<EventId, Logged>,
+    by_place: BTreeMap<(Name, u32, u64), Logged>,
+}
+
+impl Seen {
+    fn look(&self, query: &Query) -> Option<Logged> {
+        match query {
+            Query::Id(id) => self.by_id.get(id).cloned(),
+            Query::At(issuer, epoch, seq) => self.by_place.get(&(issuer.clone(), *epoch, *seq)).cloned(),
+            Query::Attachment(_) => None,
+        }
+    }
+
+    fn add(&mut self, index: LeafIndex, event: Arc<Event>) {
+        let logged = Logged { index, event: Arc::clone(&event) };
+        if let Some(place) = event.statement.header.place() {
+            self.by_place.insert((place.issuer, place.epoch, place.seq), logged.clone());
+        }
+        self.by_id.insert(event.id, logged);
+    }
+}

@@ -1,0 +1,306 @@
+//! The spool: events that were taken on and are not yet provably logged (cli.md, `submit`).
+//!
+//! One file per parcel under `pending/`, replaced durably before anything is sent, removed only when every proof in it is
+//! stored. Not here: sending (`deliver`), what a record's bytes mean.
+//!
+//! ```text
+//! lock                  held while a submit works here
+//! pending/<number>      a version line, then one JSON line per event
+//! refused/<event_id>    what the log refused, kept: it may be corrected and signed again
+//! superseded/<event_id> what was signed for a place that another event took, kept likewise
+//! evidence/<n>          answers of a log that misbehaved, verbatim
+//! ```
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+
+use crate::exit::{Exit, Failure};
+use crate::files;
+use crate::limits::{BATCH_BYTES_MAX, BATCH_LINES_MAX, EVENT_FILE_BYTES_MAX};
+
+const VERSION: &str = "vitrine spool 1";
+
+/// Bytes of a parcel: a full batch whose payloads stand in JSON once, with a path of 4 kB each.
+const PARCEL_BYTES_MAX: u64 = BATCH_BYTES_MAX as u64 + BATCH_LINES_MAX as u64 * 12 * 1024;
+
+/// One event that is on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// The file it was read from, absolute; none when it came on standard input.
+    pub file: Option<PathBuf>,
+    /// Where its proof goes, absolute.
+    pub proof: PathBuf,
+    /// SHA-256 of that file when it was taken on, hex: recognises the same command run again.
+    pub source: String,
+    /// The envelope as it will be sent, or without signatures while it has no place.
+    pub envelope: String,
+    /// Whether the envelope must be put at a new place and signed before it can be sent.
+    pub unplaced: bool,
+    /// Whether the release_seq of an update was left to the log, and may be given anew.
+    pub asks_release: bool,
+}
+
+/// What one run of `submit` took on for one log, at most one batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parcel {
+    number: u64,
+    /// The log's URL.
+    pub log: String,
+    /// In the order in which they are to be logged.
+    pub records: Vec<Record>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    spool: String,
+    log: String,
+}
+
+/// An opened and locked spool.
+#[derive(Debug)]
+pub struct Spool {
+    dir: PathBuf,
+    _lock: File,
+}
+
+/// `vitrine/spool` in the user's state folder.
+pub fn default_dir() -> Result<PathBuf, Failure> {
+    std::env::var_os("XDG_STATE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".local/state")))
+        .map(|state| state.join("vitrine/spool"))
+        .ok_or_else(|| {
+            Failure::usage("spool.dir", "there is no place for the spool: neither XDG_STATE_HOME nor HOME is set")
+                .now("give one with --spool DIR")
+        })
+}
+
+impl Spool {
+    /// Opens or makes the spool and locks it, waiting at most `patience` for another submit that works there.
+    pub fn open(dir: &Path, patience: Duration) -> Result<Spool, Failure> {
+        for part in [dir.to_owned(), dir.join("pending"), dir.join("refused"), dir.join("superseded"), dir.join("evidence")] {
+            DirBuilder::new().recursive(true).mode(0o700).create(&part).map_err(|error| failed(&part, &error))?;
+        }
+        let path = dir.join("lock");
+        let lock = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|error| failed(&path, &error))?;
+        let until = Instant::now() + patience;
+        while let Err(error) = flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            if error != rustix::io::Errno::WOULDBLOCK {
+                return Err(failed(&path, &error.into()));
+            }
+            if Instant::now() >= until {
+                return Err(Failure::new(Exit::NotYet, "spool.locked", "another submit is working with this spool")
+                    .side("spool", dir.display())
+                    .side("waited", format!("{} s", patience.as_secs()))
+                    .now("run it again later, or give this job its own --spool DIR; nothing was taken on"));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(Spool { dir: dir.to_owned(), _lock: lock })
+    }
+
+    /// Where it is.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Every parcel, oldest first.
+    pub fn pending(&self) -> Result<Vec<Parcel>, Failure> {
+        let dir = self.dir.join("pending");
+        let mut parcels = Vec::new();
+        for entry in fs::read_dir(&dir).map_err(|error| failed(&dir, &error))? {
+            let entry = entry.map_err(|error| failed(&dir, &error))?;
+            // A `.tmp` name is a write that did not finish: what it was to replace is still there.
+            let Some(number) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+            parcels.push(self.read(number)?);
+        }
+        parcels.sort_by_key(|parcel| parcel.number);
+        Ok(parcels)
+    }
+
+    /// Takes on events for `log`, in parcels of at most one batch; durable when it returns.
+    pub fn add(&self, log: &str, records: Vec<Record>) -> Result<Vec<Parcel>, Failure> {
+        let mut number = self.pending()?.last().map_or(1, |parcel| parcel.number + 1);
+        let mut parcels: Vec<Parcel> = Vec::new();
+        let mut bytes = 0;
+        for record in records {
+            let next = record.envelope.len() + 1;
+            let full = parcels
+                .last()
+                .is_none_or(|parcel| parcel.records.len() == BATCH_LINES_MAX || bytes + next > BATCH_BYTES_MAX / 2);
+            if full {
+                parcels.push(Parcel { number, log: log.to_owned(), records: Vec::new() });
+                number += 1;
+                bytes = 0;
+            }
+            bytes += next;
+            if let Some(parcel) = parcels.last_mut() {
+                parcel.records.push(record);
+            }
+        }
+        for parcel in &parcels {
+            self.store(parcel)?;
+        }
+        Ok(parcels)
+    }
+
+    /// Replaces a parcel by what it holds now; one without records is removed. Durable when it returns.
+    pub fn store(&self, parcel: &Parcel) -> Result<(), Failure> {
+        let path = self.path(parcel.number);
+        if parcel.records.is_empty() {
+            return fs::remove_file(&path)
+                .and_then(|()| files::sync_parent(&path))
+                .map_err(|error| failed(&path, &error));
+        }
+        let mut text = line(&path, &Header { spool: VERSION.to_owned(), log: parcel.log.clone() })?;
+        for record in &parcel.records {
+            text.push_str(&line(&path, record)?);
+        }
+        files::replace(&path, text.as_bytes())
+    }
+
+    /// Keeps an event that the log refused.
+    pub fn keep_refused(&self, event_id: &str, envelope: &str) -> Result<PathBuf, Failure> {
+        self.keep("refused", &format!("{event_id}.json"), envelope.as_bytes())
+    }
+
+    /// Keeps an event whose place went to another one.
+    pub fn keep_superseded(&self, event_id: &str, envelope: &str) -> Result<PathBuf, Failure> {
+        self.keep("superseded", &format!("{event_id}.json"), envelope.as_bytes())
+    }
+
+    /// Keeps an answer of a log that misbehaved.
+    pub fn keep_evidence(&self, bytes: &[u8]) -> Result<PathBuf, Failure> {
+        self.keep("evidence", &vitrine_spec::hash::Hash::of(bytes).hex(), bytes)
+    }
+
+    fn keep(&self, folder: &str, name: &str, bytes: &[u8]) -> Result<PathBuf, Failure> {
+        let path = self.dir.join(folder).join(name);
+        files::replace(&path, bytes)?;
+        Ok(path)
+    }
+
+    fn path(&self, number: u64) -> PathBuf {
+        self.dir.join("pending").join(format!("{number:020}"))
+    }
+
+    fn read(&self, number: u64) -> Result<Parcel, Failure> {
+        let path = self.path(number);
+        let damaged = |why: String| {
+            Failure::usage("spool.damaged", "a parcel in the spool cannot be read")
+                .side("file", path.display())
+                .side("reason", why)
+                .now("move it away; the events it held are named in it, and their own files are where they were")
+        };
+        let text = files::read_text(&path, PARCEL_BYTES_MAX + EVENT_FILE_BYTES_MAX)?;
+        let mut lines = text.lines();
+        let header: Header =
+            serde_json::from_str(lines.next().unwrap_or_default()).map_err(|error| damaged(error.to_string()))?;
+        if header.spool != VERSION {
+            return Err(damaged(format!("version `{}`, this program knows `{VERSION}`", header.spool)));
+        }
+        let records: Result<Vec<Record>, _> = lines.map(serde_json::from_str).collect();
+        Ok(Parcel { number, log: header.log, records: records.map_err(|error| damaged(error.to_string()))? })
+    }
+}
+
+fn line(path: &Path, value: &impl Serialize) -> Result<String, Failure> {
+    serde_json::to_string(value).map(|text| text + "\n").map_err(|error| failed(path, &error.into()))
+}
+
+fn failed(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::usage("spool.write", "the spool cannot be used").side("path", path.display()).side("system", error)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn record(n: usize) -> Record {
+        Record {
+            file: Some(PathBuf::from(format!("/tmp/{n}.json"))),
+            proof: PathBuf::from(format!("/tmp/{n}.json.tlog-proof")),
+            source: "00".repeat(32),
+            envelope: format!("{{\"n\":{n}}}"),
+            unplaced: n % 2 == 0,
+            asks_release: false,
+        }
+    }
+
+    #[test]
+    fn what_was_taken_on_is_there_for_the_next_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Spool::open(dir.path(), Duration::ZERO).unwrap();
+        first.add("http://a", vec![record(1), record(2)]).unwrap();
+        first.add("http://b", vec![record(3)]).unwrap();
+        drop(first); // killed here: the lock dies with the process
+        let second = Spool::open(dir.path(), Duration::ZERO).unwrap();
+        let mut pending = second.pending().unwrap();
+        assert_eq!(pending.len(), 2);
+        assert_eq!((pending[0].log.as_str(), pending[1].log.as_str()), ("http://a", "http://b"));
+        assert_eq!(pending[0].records, [record(1), record(2)]);
+        pending[0].records.remove(0);
+        second.store(&pending[0]).unwrap();
+        assert_eq!(second.pending().unwrap()[0].records, [record(2)]);
+        pending[0].records.clear();
+        second.store(&pending[0]).unwrap();
+        assert_eq!(second.pending().unwrap().len(), 1);
+        // A number is not used again while a later parcel exists.
+        assert_eq!(second.add("http://a", vec![record(4)]).unwrap()[0].number, 3);
+    }
+
+    #[test]
+    fn one_submit_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let _held = Spool::open(dir.path(), Duration::ZERO).unwrap();
+        let failure = Spool::open(dir.path(), Duration::ZERO).unwrap_err();
+        assert_eq!((failure.exit, failure.code.as_str()), (Exit::NotYet, "spool.locked"));
+    }
+
+    #[test]
+    fn many_events_are_parcels_of_one_batch() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::open(dir.path(), Duration::ZERO).unwrap();
+        let parcels = spool.add("http://a", (0..=BATCH_LINES_MAX).map(record).collect()).unwrap();
+        assert_eq!(parcels.iter().map(|parcel| parcel.records.len()).collect::<Vec<_>>(), [BATCH_LINES_MAX, 1]);
+    }
+
+    #[test]
+    fn an_unfinished_write_is_not_a_parcel_and_damage_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::open(dir.path(), Duration::ZERO).unwrap();
+        spool.add("http://a", vec![record(1)]).unwrap();
+        let path = spool.path(1);
+        fs::write(files::beside(&path, "tmp"), b"half").unwrap();
+        assert_eq!(spool.pending().unwrap().len(), 1);
+        fs::write(&path, fs::read_to_string(&path).unwrap().replace("spool 1", "spool 2")).unwrap();
+        let failure = spool.pending().unwrap_err();
+        assert_eq!(failure.code, "spool.damaged");
+        assert!(failure.to_string().contains(&path.display().to_string()), "{failure}");
+    }
+
+    #[test]
+    fn what_was_refused_or_superseded_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::open(dir.path(), Duration::ZERO).unwrap();
+        for path in [spool.keep_refused("ab", "{}").unwrap(), spool.keep_superseded("ab", "{}").unwrap()] {
+            assert_eq!(fs::read(path).unwrap(), b"{}");
+        }
+        assert!(spool.keep_evidence(b"note").unwrap().starts_with(dir.path().join("evidence")));
+    }
+}
