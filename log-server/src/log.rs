@@ -85,6 +85,15 @@ impl Log {
         self.head.time
     }
 
+    /// A person says that the clock is right and the last signed time was not: the next head is signed by `now` [S-27].
+    ///
+    /// Nothing to do when the clock is not behind. Until a head is signed the folder still remembers the wrong time.
+    pub fn accept_clock(&mut self, now: Time) {
+        if now < self.head.time {
+            self.head = Arc::new(SignedHead { time: now, ..SignedHead::clone(&self.head) });
+        }
+    }
+
     /// Where the next entry goes.
     pub fn size(&self) -> TreeSize {
         self.head.size
