@@ -68,7 +68,7 @@ pub const REQUEST_HEAD_BYTES_MAX: usize = 16 * 1024;
 /// Header lines of a request.
 pub const REQUEST_HEADERS_MAX: usize = 64;
 /// Requests at once on one HTTP/2 connection.
-pub const STREAMS_MAX: u32 = 256;
+pub const STREAMS_MAX: u32 = 128;
 /// How long a connection may take to send the head of a request, idle time between two requests included.
 pub const REQUEST_HEAD_WAIT: Duration = Duration::from_secs(30);
 /// How long a request may take to send its body.
@@ -79,6 +79,8 @@ pub const BODY_BYTES_IN_FLIGHT_MAX: usize = 64 << 20;
 pub const WAITING_MAX: usize = 16_384;
 /// Reads of objects and of the index at once; more wait their turn.
 pub const READS_MAX: usize = 64;
+/// Reads that run or wait; more are refused.
+pub const READS_WAITING_MAX: usize = 8_192;
 /// How long requests may take to end after SIGTERM.
 pub const LEAVE_WAIT: Duration = Duration::from_secs(10);
 /// Seconds after which a client that was refused for overload may come again.

@@ -35,7 +35,7 @@ use crate::time::Time;
 use crate::witnesses::{Asking, Parts, Tree, Witnesses};
 
 /// The origin of every log in these tests.
-pub const ORIGIN: &str = "log.example";
+pub(crate) const ORIGIN: &str = "log.example";
 
 fn seed(name: &str, kind: KeyKind, byte: u8) -> Seed {
     Seed::new(name, kind, [byte; 32]).unwrap()
@@ -53,7 +53,7 @@ fn signed(seed: &Seed, time: u64, checkpoint: &Checkpoint) -> Signature {
 
 /// What a fake witness does with the next questions.
 #[derive(Debug, Default)]
-pub struct Script {
+pub(crate) struct Script {
     /// The size it cosigned last.
     pub known: u64,
     /// What it answers instead, until it is taken away: status, content type, body.
@@ -69,9 +69,7 @@ pub struct Script {
 }
 
 /// A witness on loopback with two keys.
-pub struct FakeWitness {
-    /// Its key name.
-    pub name: String,
+pub(crate) struct FakeWitness {
     /// Its submission and monitoring prefix.
     pub url: String,
     seeds: Arc<[Seed; 2]>,
@@ -93,7 +91,7 @@ struct Behind {
 
 impl FakeWitness {
     /// Starts a witness of this name; its keys follow from `byte`.
-    pub async fn start(name: &str, byte: u8) -> FakeWitness {
+    pub(crate) async fn start(name: &str, byte: u8) -> FakeWitness {
         let seeds = Arc::new([seed(name, KeyKind::Cosign, byte), seed(name, KeyKind::MlDsa44, byte + 1)]);
         let script = Arc::new(Mutex::new(Script::default()));
         let behind = Behind { seeds: Arc::clone(&seeds), script: Arc::clone(&script) };
@@ -104,16 +102,16 @@ impl FakeWitness {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        FakeWitness { name: name.to_owned(), url, seeds, script, task }
+        FakeWitness { url, seeds, script, task }
     }
 
     /// Reads or changes the script.
-    pub fn script<T>(&self, change: impl FnOnce(&mut Script) -> T) -> T {
+    pub(crate) fn script<T>(&self, change: impl FnOnce(&mut Script) -> T) -> T {
         change(&mut self.script.lock().unwrap())
     }
 
     /// The keys as a policy names them.
-    pub fn vkeys(&self) -> [Vkey; 2] {
+    pub(crate) fn vkeys(&self) -> [Vkey; 2] {
         [self.seeds[0].vkey(), self.seeds[1].vkey()]
     }
 }
@@ -154,9 +152,9 @@ async fn checkpoint(State(behind): State<Behind>) -> Response {
     }
 }
 
-/// A policy with these witnesses: each `any` of its two keys, and this many of them.
-pub fn policy(quorum: usize, witnesses: &[&FakeWitness]) -> Policy {
-    let mut text = String::new();
+/// A policy of these logs with these witnesses: each `any` of its two keys, and this many of them.
+pub(crate) fn policy(logs: &[Vkey], quorum: usize, witnesses: &[&FakeWitness]) -> Policy {
+    let mut text: String = logs.iter().map(|log| format!("log {log}\n")).collect();
     let mut groups = Vec::new();
     for (at, witness) in witnesses.iter().enumerate() {
         for (kind, vkey) in ["ed", "pq"].iter().zip(witness.vkeys()) {
@@ -171,7 +169,7 @@ pub fn policy(quorum: usize, witnesses: &[&FakeWitness]) -> Policy {
 
 /// A log in memory: tiles by id, roots by size.
 #[derive(Default)]
-pub struct MemoryLog {
+pub(crate) struct MemoryLog {
     edge: Option<Edge>,
     tiles: BTreeMap<String, Vec<u8>>,
     fork: u8,
@@ -179,14 +177,14 @@ pub struct MemoryLog {
 
 impl MemoryLog {
     /// A log with this many entries; logs with another `fork` hold other entries.
-    pub fn of(size: u64, fork: u8) -> MemoryLog {
+    pub(crate) fn of(size: u64, fork: u8) -> MemoryLog {
         let mut log = MemoryLog { edge: Some(Edge::empty()), fork, ..MemoryLog::default() };
         (0..size).for_each(|_| log.grow());
         log
     }
 
     /// Adds one entry.
-    pub fn grow(&mut self) {
+    pub(crate) fn grow(&mut self) {
         let edge = self.edge.as_mut().unwrap();
         let leaf = leaf_hash(format!("entry {} of {}", edge.size(), self.fork).as_bytes());
         for (id, bytes) in edge.append(&[leaf]) {
@@ -195,7 +193,7 @@ impl MemoryLog {
     }
 
     /// The head, signed by the log's Ed25519 key.
-    pub fn head(&self) -> Asking {
+    pub(crate) fn head(&self) -> Asking {
         let edge = self.edge.as_ref().unwrap();
         let checkpoint = Checkpoint::new(Origin::new(ORIGIN).unwrap(), edge.size(), edge.root());
         let line = signed(&seed(ORIGIN, KeyKind::Ed25519, 1), 0, &checkpoint);
@@ -222,12 +220,17 @@ impl Tree for MemoryLog {
 }
 
 /// The log's keys, as a policy and a note at a monitoring prefix need them.
-pub fn log_keys() -> Vec<Vkey> {
+pub(crate) fn log_keys() -> Vec<Vkey> {
     vec![seed(ORIGIN, KeyKind::Ed25519, 1).vkey()]
 }
 
 /// Witnesses of a policy over a tree, with short time-outs.
-pub fn witnesses(policy: &Policy, tree: Arc<dyn Tree>, evidence: &std::path::Path, aside: &[String]) -> Arc<Witnesses> {
+pub(crate) fn witnesses(
+    policy: &Policy,
+    tree: Arc<dyn Tree>,
+    evidence: &std::path::Path,
+    aside: &[String],
+) -> Arc<Witnesses> {
     let parts = Parts {
         origin: Origin::new(ORIGIN).unwrap(),
         log_keys: log_keys(),
@@ -240,7 +243,7 @@ pub fn witnesses(policy: &Policy, tree: Arc<dyn Tree>, evidence: &std::path::Pat
 }
 
 /// Somebody who signs events: name, key, and where its chain stands.
-pub struct Actor {
+pub(crate) struct Actor {
     name: &'static str,
     seed: Seed,
     seq: u64,
@@ -249,12 +252,12 @@ pub struct Actor {
 
 impl Actor {
     /// An actor whose chain is empty.
-    pub fn new(name: &'static str, byte: u8) -> Actor {
+    pub(crate) fn new(name: &'static str, byte: u8) -> Actor {
         Actor { name, seed: seed(&format!("{name}.example"), KeyKind::Ed25519, byte), seq: 0, prev: "0".repeat(64) }
     }
 
     /// Its key.
-    pub fn seed(&self) -> &Seed {
+    pub(crate) fn seed(&self) -> &Seed {
         &self.seed
     }
 
@@ -301,7 +304,7 @@ impl Actor {
     }
 
     /// A heartbeat, chained.
-    pub fn heartbeat(&mut self) -> Value {
+    pub(crate) fn heartbeat(&mut self) -> Value {
         let subject = json!([{"digest": {"sha256": self.prev}}]);
         let header = self.header(true, 0, &[]);
         let body = json!({"to": header["recorded"]});
@@ -309,7 +312,7 @@ impl Actor {
     }
 
     /// The event that opens it, for builds.
-    pub fn open(&mut self, operator: &Actor) -> Value {
+    pub(crate) fn open(&mut self, operator: &Actor) -> Value {
         let vkey = self.seed.vkey();
         let subject = json!([{"digest": {"sha256": Hash::of(vkey.public()).hex()}}]);
         let header = self.header(true, 0, &[operator]);
@@ -321,7 +324,7 @@ impl Actor {
     }
 
     /// A build of one file; every `number` is another file and nonce.
-    pub fn build(&mut self, number: u64) -> Value {
+    pub(crate) fn build(&mut self, number: u64) -> Value {
         let digest = Hash::of(&number.to_be_bytes()).hex();
         let header = self.header(false, number, &[]);
         let body = json!({
@@ -340,7 +343,7 @@ fn json_of_spec(value: &Value) -> Vec<u8> {
 }
 
 /// The charter of a log with these keys, signed by operator and supervisor.
-pub fn charter(keys: &LogKeys, operator: &mut Actor, supervisor: &Actor) -> Value {
+pub(crate) fn charter(keys: &LogKeys, operator: &mut Actor, supervisor: &Actor) -> Value {
     let role = |seed: &Seed| json!({"epoch": 1, "vkey": seed.vkey().to_string()});
     let body = json!({
         "version": 1, "protocol": "vitrine/v0", "origin": ORIGIN,

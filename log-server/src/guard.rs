@@ -229,7 +229,7 @@ mod tests {
             fake.script(|script| script.known = 5);
             fakes.push(fake);
         }
-        let policy = policy(2, &fakes.iter().collect::<Vec<_>>());
+        let policy = policy(&[], 2, &fakes.iter().collect::<Vec<_>>());
         World { fakes, policy, evidence: tempfile::tempdir().unwrap(), log: Arc::new(MemoryLog::of(7, 0)) }
     }
 
@@ -369,7 +369,7 @@ mod tests {
         let guard =
             Guard { witnesses: &witnesses, policy: &world.policy, asking: &asking, take_over: false, set_aside: &[] };
         let (leave, left) = watch::channel(false);
-        let guarded = guard.run(|_| drop(leave.send(true)), left).await;
+        let guarded = guard.run(|_| assert!(leave.send(true).is_ok()), left).await;
         assert!(matches!(guarded, Guarded::Left));
     }
 

@@ -22,7 +22,7 @@ use vitrine_spec::proof::verify_consistency;
 use vitrine_spec::tree::TreeSize;
 
 use crate::answers::{self, Meaning, Reply};
-use crate::config::{BACK_OFF_FIRST, BACK_OFF_MAX, WITNESS_BODY_BYTES_MAX, WITNESS_WAIT};
+use crate::config::{BACK_OFF_FIRST, BACK_OFF_MAX, WITNESS_BODY_BYTES_MAX};
 use crate::log::SignedHead;
 use crate::metrics::{Asked, Metrics};
 use crate::reader::Reader;
@@ -478,7 +478,7 @@ impl Witnesses {
             .client
             .post(format!("{}/add-checkpoint", member.url))
             .header(reqwest::header::CONTENT_TYPE, "text/plain; charset=utf-8")
-            .body(Vec::from(request.print()));
+            .body(request.print());
         match self.reply(post).await {
             Ok(reply) => {
                 let head = self.newest.borrow().1;
@@ -571,7 +571,7 @@ impl Witnesses {
             report(Report::Hold);
         }
         tracing::error!(witness = %member.name, url = %member.url, "{claim}; reading its monitoring prefix");
-        self.keep(member, "request", &Vec::from(request.print()));
+        self.keep(member, "request", &request.print());
         self.keep(member, "answer", answers::shown(reply).as_bytes());
         turn.failed();
         let head = self.newest.borrow().1;
@@ -656,7 +656,7 @@ mod tests {
         }
         let log = Arc::new(MemoryLog::of(7, 0));
         let evidence = tempfile::tempdir().unwrap();
-        let policy = policy(2, &fakes.iter().collect::<Vec<_>>());
+        let policy = policy(&[], 2, &fakes.iter().collect::<Vec<_>>());
         let witnesses = witnesses(&policy, Arc::clone(&log) as Arc<dyn Tree>, evidence.path(), &[]);
         let (post, reports) = unbounded_channel();
         let report: Arc<dyn Fn(Report) + Send + Sync> = Arc::new(move |report| drop(post.send(report)));
