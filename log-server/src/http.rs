@@ -1,0 +1,146 @@
+//! The routes of the log server and what they share: static reads, look-ups, submissions (85-log.md).
+//!
+//! Reads are static files up to the published size; look-ups are conveniences whose answers carry proofs.
+//! Not here: connections (`listener`), the decision about a submission (`admission`).
+
+mod lookups;
+mod reads;
+mod submit;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, OnceLock};
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tokio::sync::Semaphore;
+
+use crate::admission::Admission;
+use crate::config::{BODY_BYTES_IN_FLIGHT_MAX, READS_MAX, READS_WAITING_MAX, SUBMIT_WAIT, WAITING_MAX};
+use crate::metrics::Route;
+use crate::problem::Problem;
+use crate::view::View;
+
+/// What every handler sees.
+pub struct App {
+    /// What readers see.
+    pub view: Arc<View>,
+    /// Admission, once the index is open and the guard has passed.
+    pub admission: OnceLock<Arc<Admission>>,
+    /// How long a submission waits for its checkpoint.
+    pub submit_wait: std::time::Duration,
+    /// KiB of bodies that may still come in.
+    bodies: Arc<Semaphore>,
+    /// Requests that may still wait for a checkpoint.
+    waiting: Arc<Semaphore>,
+    /// Reads that may still begin.
+    reads: Arc<Semaphore>,
+    /// Reads that may still come and wait.
+    reads_waiting: Arc<Semaphore>,
+}
+
+impl App {
+    /// An app without admission yet.
+    pub fn new(view: Arc<View>) -> App {
+        App {
+            view,
+            admission: OnceLock::new(),
+            submit_wait: SUBMIT_WAIT,
+            bodies: Arc::new(Semaphore::new(BODY_BYTES_IN_FLIGHT_MAX / 1024)),
+            waiting: Arc::new(Semaphore::new(WAITING_MAX)),
+            reads: Arc::new(Semaphore::new(READS_MAX)),
+            reads_waiting: Arc::new(Semaphore::new(READS_WAITING_MAX)),
+        }
+    }
+
+    /// Runs what reads files or the index, off the threads that serve connections.
+    async fn reading<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&App) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let Ok(_place) = self.reads_waiting.try_acquire() else {
+            let detail = format!("{READS_WAITING_MAX} reads wait already");
+            return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail));
+        };
+        let Ok(_turn) = Arc::clone(&self.reads).acquire_owned().await else {
+            return Err(Problem::internal("the semaphore of reads is closed"));
+        };
+        let app = Arc::clone(self);
+        match tokio::task::spawn_blocking(move || work(&app)).await {
+            Ok(result) => result,
+            Err(error) => Err(Problem::internal(error)),
+        }
+    }
+}
+
+/// All routes.
+pub fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/", get(reads::front))
+        .route("/checkpoint", get(reads::checkpoint))
+        .route("/tile/{*path}", get(reads::tile))
+        .route("/kept/{*path}", get(reads::kept))
+        .route("/policy", get(reads::policy))
+        .route("/charter", get(lookups::charter))
+        .route("/issuers/{name}", get(lookups::issuer))
+        .route("/proof/inclusion", get(lookups::inclusion))
+        .route("/proof/consistency", get(lookups::consistency))
+        .route("/events/{name}", get(lookups::event))
+        .route("/lookup", get(lookups::lookup))
+        .route("/events", post(submit::events))
+        .route("/metrics", get(reads::metrics))
+        .route("/healthz", get(reads::healthz))
+        .route("/readyz", get(reads::readyz))
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(other_method)
+        .layer(from_fn_with_state(Arc::clone(&app), counted))
+        .with_state(app)
+}
+
+async fn nothing_here(request: Request) -> Problem {
+    let problem = Problem::not_found("no such path; the paths are at /");
+    let path = request.uri().path();
+    if path.starts_with("/tile/") || path.starts_with("/kept/") { problem.no_store() } else { problem }
+}
+
+async fn other_method(request: Request) -> Problem {
+    let detail = format!("{} is not a method of this path", request.method());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", detail)
+}
+
+/// Counts by route and status, and says on every answer of an unwitnessed log what it is [G-6].
+async fn counted(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
+    let mut response = next.run(request).await;
+    let status = response.status().as_u16();
+    app.view.metrics.requests.get_or_create(&Route { route, status }).inc();
+    if app.view.unwitnessed {
+        response.headers_mut().insert("vitrine-unwitnessed", HeaderValue::from_static("true"));
+    }
+    response
+}
+
+/// An answer with a content type and a word for caches.
+fn answer(content_type: &'static str, cache: &'static str, body: impl Into<axum::body::Body>) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
+        (header::CACHE_CONTROL, HeaderValue::from_static(cache)),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    ];
+    (headers, body.into()).into_response()
+}
+
+/// Text as notes, proofs and policies are.
+const TEXT: &str = "text/plain; charset=utf-8";
+/// Tiles, bundles and leaves.
+const OCTETS: &str = "application/octet-stream";
+/// JSON answers.
+const JSON: &str = "application/json";
+/// What never changes under its path (C2SP tlog-tiles).
+const FOR_EVER: &str = "public, max-age=31536000, immutable";
+/// What changes with every checkpoint.
+const BRIEF: &str = "no-cache";
