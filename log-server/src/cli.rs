@@ -1,0 +1,380 @@
+//! The command line of `log-server` (cli.md): keygen, init, serve, status, fsck, and their exit codes.
+//!
+//! Not here: what the commands do.
+
+use std::ffi::OsString;
+use std::io::{IsTerminal as _, Write as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{BATCH_MILLIS_DEFAULT, Config, FREE_BYTES_MIN_DEFAULT};
+use crate::fsck;
+use crate::init;
+use crate::keys::LogKeys;
+use crate::open::{Step, claim, machine_id};
+use crate::serve;
+use crate::status;
+use crate::store::{Files, FolderLock, OsDisk, Store};
+use crate::time::Time;
+
+const DONE: u8 = 0;
+const NOT_CLEAN: u8 = 1;
+const USAGE: u8 = 2;
+const NOT_REACHABLE: u8 = 4;
+const NOT_YET: u8 = 5;
+
+const EXIT_CODES: &str = "Exit codes:
+  0  done
+  1  fsck found damage, or the charter is not valid
+  2  wrong command line, missing or malformed file, a folder in use
+  4  not reachable; or a write failed: the message says which, and opening again is the recovery
+  5  status: the server does not admit events yet";
+
+/// The transparency log: admits signed events, has its heads cosigned by witnesses, serves them as static files.
+#[derive(Parser)]
+#[command(name = "log-server", version, after_help = EXIT_CODES, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Print JSON instead of text.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Keygen(Keygen),
+    Init(Init),
+    Serve(Serve),
+    Status(Status),
+    Fsck(Fsck),
+}
+
+/// Make the log's keys (Ed25519 and ML-DSA-44) and its vault's key, and print their vkeys.
+///
+/// The keys live as long as the log. Keep the folder apart from the data directory, and out of its backups.
+#[derive(Args)]
+struct Keygen {
+    /// Folder for the keys; made when missing, mode 0700.
+    #[arg(long, value_name = "DIR")]
+    keys: PathBuf,
+    /// Name of the log, for example log.example.org/releases: [a-z0-9./-], 3 to 100 characters.
+    #[arg(long, value_name = "ORIGIN")]
+    origin: String,
+    /// Name of the vault's key; vault.<host of the origin> when not given.
+    #[arg(long, value_name = "NAME")]
+    vault_name: Option<String>,
+}
+
+/// Begin a log: check the signed charter against the keys and write it as entry 0.
+#[derive(Args)]
+struct Init {
+    /// Data directory; made when missing.
+    #[arg(long, value_name = "DIR")]
+    dir: PathBuf,
+    /// Folder of the log's keys, from keygen.
+    #[arg(long, value_name = "DIR")]
+    keys: PathBuf,
+    /// The charter, signed by operator and supervisor (log-client charter new, charter sign).
+    #[arg(long, value_name = "FILE")]
+    charter: PathBuf,
+}
+
+/// Run the log.
+///
+/// Reads work at once. Events are admitted when the index is up to date and the witnesses that count have said that none
+/// of them is ahead of this directory; /readyz names what is waited for. Never run two copies of one log.
+#[derive(Args)]
+struct Serve {
+    /// Data directory, from init.
+    #[arg(long, value_name = "DIR")]
+    dir: PathBuf,
+    /// Folder of the log's keys.
+    #[arg(long, value_name = "DIR")]
+    keys: PathBuf,
+    /// Address to listen on, for example 127.0.0.1:8080; port 0 takes a free one. TLS is the reverse proxy's.
+    #[arg(long, value_name = "ADDR")]
+    listen: SocketAddr,
+    /// tlog-policy file: witnesses with their submission prefixes, and the quorum without which nothing is acknowledged.
+    #[arg(long, value_name = "FILE")]
+    policy: PathBuf,
+    /// Shortest time between the starts of two batches; a lone event does not wait.
+    #[arg(long, value_name = "N", default_value_t = BATCH_MILLIS_DEFAULT, value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    batch_ms: u64,
+    /// Free bytes of the data directory's disk under which no event is admitted.
+    #[arg(long, value_name = "BYTES", default_value_t = FREE_BYTES_MIN_DEFAULT)]
+    min_free: u64,
+    /// This directory was last used on another machine, is the only copy, and goes on here: every witness must then say
+    /// that it is not ahead.
+    #[arg(long)]
+    take_over: bool,
+    /// Key name of a witness that is gone for good; the guard does not ask it. Repeatable.
+    #[arg(long, value_name = "NAME")]
+    set_aside: Vec<String>,
+    /// Monitoring prefix of a witness, where it is not its submission prefix. Repeatable.
+    #[arg(long, value_name = "NAME=URL", value_parser = name_and_url)]
+    monitoring: Vec<(String, String)>,
+    /// Accept this machine's clock once, although it is far behind the last signed time.
+    #[arg(long)]
+    clock_was_wrong: bool,
+    /// Accept a policy with `quorum none`; every answer then says that the log is unwitnessed.
+    #[arg(long)]
+    unwitnessed: bool,
+}
+
+/// Show how a running server stands.
+#[derive(Args)]
+struct Status {
+    /// Where it is, for example http://127.0.0.1:8080.
+    #[arg(long, value_name = "URL")]
+    url: String,
+}
+
+/// Read every object of a data directory and name each that does not fit. Changes nothing; the server must not run.
+#[derive(Args)]
+struct Fsck {
+    /// Data directory.
+    #[arg(long, value_name = "DIR")]
+    dir: PathBuf,
+}
+
+fn name_and_url(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, url)) if !name.is_empty() && url.starts_with("http") => Ok((name.to_owned(), url.to_owned())),
+        Some(_) | None => Err("NAME=URL, with the witness's key name and a URL that begins with http".to_owned()),
+    }
+}
+
+/// A failed command: what goes to stderr, and the exit code.
+struct Failed {
+    words: String,
+    code: u8,
+}
+
+fn failed(code: u8) -> impl FnOnce(&dyn std::error::Error) -> Failed {
+    move |error| Failed { words: error.to_string(), code }
+}
+
+/// Runs one command line; the first argument is the program's name.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help goes to stdout and is no error. A closed pipe changes nothing.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { USAGE } else { DONE });
+        }
+    };
+    let result = match &cli.command {
+        Command::Keygen(args) => keygen(args, cli.json),
+        Command::Init(args) => begin(args, cli.json),
+        Command::Serve(args) => run_server(args, cli.json),
+        Command::Status(args) => show_status(args, cli.json),
+        Command::Fsck(args) => check(args, cli.json),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(Failed { words, code }) => {
+            if cli.json {
+                say(&json!({"error": words, "exit": code}).to_string());
+            }
+            eprintln!("error: {words}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+/// Prints to stdout. A reader that is gone is no failure of the command.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
+}
+
+fn keygen(args: &Keygen, json: bool) -> Result<u8, Failed> {
+    let keys = LogKeys::generate(&args.keys, &args.origin, args.vault_name.as_deref())
+        .map_err(|error| failed(USAGE)(&error))?;
+    let [ed25519, mldsa] = keys.log_vkeys().map(|vkey| vkey.to_string());
+    let vault = keys.vault_vkey().to_string();
+    if json {
+        say(&json!({"origin": args.origin, "log_keys": [ed25519, mldsa], "vault": vault}).to_string());
+    } else {
+        say(&format!("log Ed25519    {ed25519}\nlog ML-DSA-44  {mldsa}\nvault Ed25519  {vault}"));
+        eprintln!(
+            "the private keys are in {}: keep them out of the data directory and its backups",
+            args.keys.display()
+        );
+    }
+    Ok(DONE)
+}
+
+fn begin(args: &Init, json: bool) -> Result<u8, Failed> {
+    let keys = LogKeys::load(&args.keys).map_err(|error| failed(USAGE)(&error))?;
+    let charter = std::fs::read(&args.charter)
+        .map_err(|error| Failed { words: format!("{}: {error}", args.charter.display()), code: USAGE })?;
+    let disk = OsDisk::create(&args.dir).map_err(|error| failed(NOT_REACHABLE)(&error))?;
+    let _locks = (lock(&args.dir)?, lock(&args.keys)?);
+    let store = Files::new(disk);
+    claim(&store, machine_id().as_deref(), false).map_err(|error| failed(USAGE)(&error))?;
+    let begun = init::init(&store, &keys, &charter, Time::now()).map_err(|error| {
+        let code = match error {
+            init::InitError::Charter(_) | init::InitError::Key { .. } => NOT_CLEAN,
+            _ => NOT_REACHABLE,
+        };
+        failed(code)(&error)
+    })?;
+    let fingerprint = groups(&begun.charter.to_string());
+    if json {
+        let (size, root) = (begun.head.size.get(), begun.head.root.to_string());
+        say(&json!({"origin": keys.origin().to_string(), "fingerprint": fingerprint, "size": size, "root": root})
+            .to_string());
+    } else {
+        say(&format!("log          {}\nfingerprint  {fingerprint}", keys.origin()));
+        eprintln!("entry 0 is written; verifiers pin the fingerprint. Next: log-server serve");
+    }
+    Ok(DONE)
+}
+
+/// 64 hex digits in 16 groups of four.
+fn groups(hex: &str) -> String {
+    let digits: Vec<char> = hex.chars().collect();
+    digits.chunks(4).map(|group| group.iter().collect::<String>()).collect::<Vec<_>>().join(" ")
+}
+
+fn run_server(args: &Serve, json: bool) -> Result<u8, Failed> {
+    log_to_stderr(json);
+    let config = Config {
+        dir: args.dir.clone(),
+        keys: args.keys.clone(),
+        listen: args.listen,
+        policy: args.policy.clone(),
+        batch_every: Duration::from_millis(args.batch_ms),
+        free_bytes_min: args.min_free,
+        take_over: args.take_over,
+        set_aside: args.set_aside.clone(),
+        monitoring: args.monitoring.clone(),
+        clock_was_wrong: args.clock_was_wrong,
+        unwitnessed: args.unwitnessed,
+    };
+    // Scripts wait for exactly this line.
+    let listening = |address: SocketAddr| say(&format!("log-server listening on http://{address}"));
+    serve::serve(&config, listening).map_err(|error| Failed { words: error.to_string(), code: error.exit_code() })?;
+    Ok(DONE)
+}
+
+fn log_to_stderr(json: bool) {
+    let filter = EnvFilter::try_from_env("VITRINE_LOG_LEVEL").unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let set = if json {
+        builder.json().try_init()
+    } else {
+        builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init()
+    };
+    if let Err(error) = set {
+        eprintln!("warning: another log is set already: {error}");
+    }
+}
+
+fn show_status(args: &Status, json: bool) -> Result<u8, Failed> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| failed(NOT_REACHABLE)(&error))?;
+    let status = runtime.block_on(status::ask(&args.url)).map_err(|words| Failed { words, code: NOT_REACHABLE })?;
+    say(&if json { status.json().to_string() } else { status.text() });
+    Ok(if status.ready() { DONE } else { NOT_YET })
+}
+
+fn check(args: &Fsck, json: bool) -> Result<u8, Failed> {
+    let disk = OsDisk::existing(&args.dir).map_err(|error| failed(USAGE)(&error))?;
+    let _lock = lock(&args.dir)?;
+    let store: Arc<dyn Store> = Arc::new(Files::new(disk));
+    let bar = bar();
+    let report = fsck::fsck(store, &|step: Step| {
+        bar.set_length(step.total);
+        bar.set_position(step.done);
+        bar.set_message(step.name);
+    });
+    bar.finish_and_clear();
+    let report = report.map_err(|error| failed(NOT_REACHABLE)(&error))?;
+    if json {
+        let findings: Vec<_> =
+            report.findings.iter().map(|found| json!({"path": found.path, "what": found.what})).collect();
+        say(&json!({
+            "clean": report.findings.is_empty(), "origin": report.origin, "size": report.size,
+            "published": report.published, "bundles": report.bundles, "tiles": report.tiles, "kept": report.kept,
+            "stages": report.stages, "findings": findings,
+        })
+        .to_string());
+    } else {
+        for found in &report.findings {
+            say(&format!("{}: {}", found.path, found.what));
+        }
+        let verdict = match report.findings.len() {
+            0 => "clean".to_owned(),
+            1 => "1 finding".to_owned(),
+            count => format!("{count} findings"),
+        };
+        say(&format!(
+            "{} {verdict}: {} entries ({} published), {} bundles, {} tiles, {} kept checkpoints, {} stages to write again",
+            report.origin, report.size, report.published, report.bundles, report.tiles, report.kept, report.stages
+        ));
+    }
+    Ok(if report.findings.is_empty() { DONE } else { NOT_CLEAN })
+}
+
+/// A progress bar on a terminal's stderr; nothing elsewhere.
+fn bar() -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(0);
+    if let Ok(style) = ProgressStyle::with_template("{msg:24} {bar:40} {pos}/{len} {eta}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+fn lock(folder: &Path) -> Result<FolderLock, Failed> {
+    FolderLock::take(folder).map_err(|error| failed(USAGE)(&error))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test reports by panicking")]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_definitions_hold_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_lines_of_the_contract_parse() {
+        for line in [
+            "log-server keygen --keys k --origin log.example.org",
+            "log-server init --dir d --keys k --charter charter.json",
+            "log-server serve --dir d --keys k --listen 127.0.0.1:0 --policy p",
+            "log-server serve --dir d --keys k --listen 127.0.0.1:0 --policy p --batch-ms 20 --min-free 1 --take-over --set-aside w1 --set-aside w2 --clock-was-wrong",
+            "log-server status --url http://127.0.0.1:1 --json",
+            "log-server fsck --dir d",
+        ] {
+            let parsed = Cli::try_parse_from(line.split(' '));
+            assert!(parsed.is_ok(), "{line}: {}", parsed.err().map_or(String::new(), |error| error.to_string()));
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_has_sixteen_groups() {
+        let text = groups(&"0123456789abcdef".repeat(4));
+        assert_eq!(text.split(' ').count(), 16);
+        assert!(text.starts_with("0123 4567 "));
+    }
+}
