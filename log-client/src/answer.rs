@@ -30,7 +30,8 @@ impl Logged {
         match self.verified.time {
             None => "unwitnessed: the policy asks for no witness".to_owned(),
             Some(time) => {
-                let names: Vec<String> = self.verified.cosigners.iter().map(|cosigner| cosigner.name.to_string()).collect();
+                let names: Vec<String> =
+                    self.verified.cosigners.iter().map(|cosigner| cosigner.name.to_string()).collect();
                 format!("quorum by {}, complete at {}", names.join(" "), crate::clock::show(time))
             }
         }

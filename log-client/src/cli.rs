@@ -98,12 +98,27 @@ mod tests {
         let mut lines: Vec<String> = Vec::new();
         for command in Cli::command().get_subcommands() {
             let name = command.get_name();
-            let below: Vec<String> = command.get_subcommands().map(|below| format!("{name} {}", below.get_name())).collect();
+            let below: Vec<String> =
+                command.get_subcommands().map(|below| format!("{name} {}", below.get_name())).collect();
             if below.is_empty() { lines.push(name.to_owned()) } else { lines.extend(below) }
         }
         for wanted in [
-            "key new", "key show", "charter new", "charter sign", "trust init", "trust check", "policy make", "policy check",
-            "show", "proof verify", "event new", "event sign", "event verify", "submit", "verify-update", "audit",
+            "key new",
+            "key show",
+            "charter new",
+            "charter sign",
+            "trust init",
+            "trust check",
+            "policy make",
+            "policy check",
+            "show",
+            "proof verify",
+            "event new",
+            "event sign",
+            "event verify",
+            "submit",
+            "verify-update",
+            "audit",
         ] {
             assert!(lines.iter().any(|line| line == wanted), "{wanted}: {lines:?}");
         }

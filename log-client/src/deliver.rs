@@ -6,66 +6,24 @@
 //! 3. the proof is stored beside the event's file, and the file itself when its bytes changed;
 //! 4. the record is removed.
 //!
-//! Not here: which events (`commands::submit`), what a proof must hold (`answer`).
+//! Not here: which events (`commands::submit`), what a proof must hold (`answer`, `batch`).
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Deserialize;
-use vitrine_spec::hash::{Hash, leaf_hash};
 use vitrine_spec::key::Seed;
 use vitrine_spec::policy::Policy;
-use vitrine_spec::proof::{Tiles, inclusion};
-use vitrine_spec::tiles::TileId;
-use vitrine_spec::tlog_proof::TlogProof;
-use vitrine_spec::tree::LeafIndex;
 
 use crate::answer::{self, AnswerFault, Logged};
+use crate::batch::{self, BatchFault, Fate, Remote};
 use crate::event_file::EventFile;
 use crate::exit::{Exit, Failure};
 use crate::files;
-use crate::http::{HttpError, Log, Problem};
+use crate::http::{HttpError, Problem};
 use crate::limits::{PAUSE_MAX, REPLACE_ATTEMPTS};
 use crate::place::Place;
 use crate::spool::{Parcel, Record, Spool};
-
-/// The log as a parcel needs it.
-pub trait Remote {
-    /// `GET /issuers/<name>`.
-    fn issuer(&self, name: &str) -> Result<Vec<u8>, HttpError>;
-    /// `POST /events` of one event; with whether it had been logged before.
-    fn submit(&self, body: Vec<u8>) -> Result<(Vec<u8>, bool), HttpError>;
-    /// `POST /events` of many lines.
-    fn submit_batch(&self, body: Vec<u8>) -> Result<Vec<u8>, HttpError>;
-    /// One entry.
-    fn entry(&self, index: LeafIndex) -> Result<Vec<u8>, HttpError>;
-    /// One tile.
-    fn tile(&self, tile: &TileId) -> Result<Vec<u8>, HttpError>;
-}
-
-impl Remote for Log {
-    fn issuer(&self, name: &str) -> Result<Vec<u8>, HttpError> {
-        Log::issuer(self, name)
-    }
-
-    fn submit(&self, body: Vec<u8>) -> Result<(Vec<u8>, bool), HttpError> {
-        Log::submit(self, body).map(|answer| (answer.body, answer.status == 200))
-    }
-
-    fn submit_batch(&self, body: Vec<u8>) -> Result<Vec<u8>, HttpError> {
-        Log::submit_batch(self, body).map(|answer| answer.body)
-    }
-
-    fn entry(&self, index: LeafIndex) -> Result<Vec<u8>, HttpError> {
-        Log::entry(self, index)
-    }
-
-    fn tile(&self, tile: &TileId) -> Result<Vec<u8>, HttpError> {
-        Log::tile(self, tile)
-    }
-}
 
 /// An event that is provably logged, its proof stored.
 #[derive(Clone, Debug)]
@@ -140,25 +98,6 @@ enum Step {
     Later(String, Option<Duration>),
 }
 
-/// One line of the answer to a batch.
-#[derive(Debug, Deserialize)]
-struct Line {
-    line: Option<usize>,
-    event_id: Option<String>,
-    index: Option<u64>,
-    leaf_hash: Option<String>,
-    #[serde(default)]
-    duplicate: bool,
-    problem: Option<Problem>,
-    checkpoint: Option<String>,
-}
-
-/// The fate of one record after an attempt.
-enum Fate {
-    Logged(Box<Logged>, Vec<u8>, bool),
-    Problem(Problem),
-}
-
 impl<R: Remote, C: Clock> Courier<'_, R, C> {
     /// Delivers what can be delivered in the time there is.
     pub fn deliver(&self, parcel: &mut Parcel) -> Result<Outcome, Failure> {
@@ -179,7 +118,8 @@ impl<R: Remote, C: Clock> Courier<'_, R, C> {
             };
             // As long as the log says, or 0.25, 0.5, 1, 2, 4, 8, 8 … seconds, the last one cut to what is left.
             let left = self.clock.left();
-            let pause = pause.map_or_else(|| Duration::from_millis(250 << attempt.min(5)).min(left), |asked| asked.min(PAUSE_MAX));
+            let pause = pause
+                .map_or_else(|| Duration::from_millis(250 << attempt.min(5)).min(left), |asked| asked.min(PAUSE_MAX));
             attempt += 1;
             if left.is_zero() || pause > left {
                 outcome.waiting = Some(why);
@@ -261,10 +201,12 @@ impl<R: Remote, C: Clock> Courier<'_, R, C> {
         let events: Vec<EventFile> = parcel.records.iter().map(event_of).collect::<Result<_, _>>()?;
         let answered = match events.as_slice() {
             [event] => match self.remote.submit(body(event)) {
-                Ok((bytes, duplicate)) => match answer::submission(self.policy, event.payload(), &bytes, self.clock.now()) {
-                    Ok(logged) => Ok(vec![(0, Fate::Logged(Box::new(logged), bytes, duplicate))]),
-                    Err(fault) => return self.fault(fault, &bytes),
-                },
+                Ok((bytes, duplicate)) => {
+                    match answer::submission(self.policy, event.payload(), &bytes, self.clock.now()) {
+                        Ok(logged) => Ok(vec![(0, Fate::Logged(Box::new(logged), bytes, duplicate))]),
+                        Err(fault) => return self.fault(fault, &bytes),
+                    }
+                }
                 Err(error) => Err(error),
             },
             many => {
@@ -274,7 +216,7 @@ impl<R: Remote, C: Clock> Courier<'_, R, C> {
                     lines.push(b'\n');
                 }
                 match self.remote.submit_batch(lines) {
-                    Ok(bytes) => match self.read_batch(many, &bytes) {
+                    Ok(bytes) => match batch::read(self.remote, self.policy, self.clock.now(), many, &bytes) {
                         Ok(fates) => Ok(fates),
                         Err(BatchFault::Answer(fault)) => return self.fault(fault, &bytes),
                         Err(BatchFault::Http(error)) => return Ok(later(&error)),
@@ -286,8 +228,14 @@ impl<R: Remote, C: Clock> Courier<'_, R, C> {
         let fates = match answered {
             Ok(fates) => fates,
             Err(error) if error.is_transient() => return Ok(later(&error)),
-            Err(HttpError::Status { problem: Some(problem), .. }) if events.len() == 1 => vec![(0, Fate::Problem(*problem))],
-            Err(error) => return Err(Failure::from(error).now("the events are in the spool; run `submit` again when this is settled")),
+            Err(HttpError::Status { problem: Some(problem), .. }) if events.len() == 1 => {
+                vec![(0, Fate::Problem(*problem))]
+            }
+            Err(error) => {
+                return Err(
+                    Failure::from(error).now("the events are in the spool; run `submit` again when this is settled")
+                );
+            }
         };
         self.settle(parcel, &events, fates, outcome)
     }
@@ -386,88 +334,6 @@ impl<R: Remote, C: Clock> Courier<'_, R, C> {
             Some(_) | None => Step::Onward,
         })
     }
-
-    /// Reads the answer to a batch and proves each of its lines by the tiles that cover it.
-    fn read_batch(&self, events: &[EventFile], bytes: &[u8]) -> Result<Vec<(usize, Fate)>, BatchFault> {
-        let not_the_log = |why: String| BatchFault::Answer(AnswerFault::NotTheLog(why));
-        let text = std::str::from_utf8(bytes).map_err(|error| not_the_log(error.to_string()))?;
-        let mut lines: Vec<Option<Line>> = events.iter().map(|_| None).collect();
-        let mut note = None;
-        for line in text.lines() {
-            let line: Line = serde_json::from_str(line).map_err(|error| not_the_log(error.to_string()))?;
-            if let Some(checkpoint) = line.checkpoint {
-                note = Some(checkpoint);
-                continue;
-            }
-            let slot = line.line.and_then(|number| lines.get_mut(number.checked_sub(1)?));
-            let slot = slot.ok_or_else(|| not_the_log("a line of the answer belongs to no line that was sent".to_owned()))?;
-            *slot = Some(line);
-        }
-        let mut fates = Vec::new();
-        let mut claims = Vec::new();
-        for (at, line) in lines.into_iter().enumerate() {
-            let line = line.ok_or_else(|| not_the_log(format!("line {} has no answer", at + 1)))?;
-            match (line.problem, line.index) {
-                (Some(problem), _) => fates.push((at, Fate::Problem(problem))),
-                (None, Some(index)) => claims.push((at, LeafIndex::new(index), line.event_id, line.leaf_hash, line.duplicate)),
-                (None, None) => return Err(not_the_log(format!("line {} says neither index nor problem", at + 1))),
-            }
-        }
-        if !claims.is_empty() {
-            let note = note.ok_or_else(|| not_the_log("no checkpoint ends the answer".to_owned()))?;
-            let (signed, verified) = answer::checkpoint(self.policy, note.as_bytes(), self.clock.now()).map_err(BatchFault::Answer)?;
-            let tiles = CachedTiles { remote: self.remote, cache: RefCell::new(BTreeMap::new()) };
-            for (at, index, event_id, claimed, duplicate) in claims {
-                let Some(event) = events.get(at) else { continue };
-                let misbehaved = |why: String| BatchFault::Answer(AnswerFault::Misbehaved(format!("line {}: {why}", at + 1)));
-                if event_id.as_deref() != Some(event.id().hex().as_str()) {
-                    return Err(misbehaved(format!("event {} was sent, event {} answered", event.id(), event_id.unwrap_or_default())));
-                }
-                let mut leaf = event.leaf();
-                if claimed.as_deref().map(Hash::from_b64) != Some(Ok(leaf_hash(&leaf))) {
-                    // The first logged envelope of this payload counts, and it has other bytes than ours.
-                    leaf = self.remote.entry(index).map_err(BatchFault::Http)?;
-                    answer::same_payload(&leaf, event.payload()).map_err(BatchFault::Answer)?;
-                }
-                let hashes = inclusion(&tiles, index, signed.size()).map_err(|error| match error {
-                    vitrine_spec::proof::BuildError::Read { source, .. } => BatchFault::Http(source),
-                    other => misbehaved(other.to_string()),
-                })?;
-                let proof = TlogProof { extra: Some(leaf.clone()), index, hashes, checkpoint: note.as_bytes().to_vec() };
-                proof.verify_place(&leaf_hash(&leaf)).map_err(|error| misbehaved(error.to_string()))?;
-                let logged =
-                    Logged { index, size: signed.size(), verified: verified.clone(), origin: signed.origin().to_string() };
-                fates.push((at, Fate::Logged(Box::new(logged), proof.print(), duplicate)));
-            }
-        }
-        fates.sort_by_key(|(at, _)| *at);
-        Ok(fates)
-    }
-}
-
-enum BatchFault {
-    Answer(AnswerFault),
-    Http(HttpError),
-}
-
-/// Tiles over the network, each asked for once.
-struct CachedTiles<'a, R: Remote> {
-    remote: &'a R,
-    cache: RefCell<BTreeMap<String, Vec<u8>>>,
-}
-
-impl<R: Remote> Tiles for CachedTiles<'_, R> {
-    type Error = HttpError;
-
-    fn tile(&self, id: TileId) -> Result<Vec<u8>, HttpError> {
-        let path = id.path();
-        if let Some(bytes) = self.cache.borrow().get(&path) {
-            return Ok(bytes.clone());
-        }
-        let bytes = self.remote.tile(&id)?;
-        self.cache.borrow_mut().insert(path, bytes.clone());
-        Ok(bytes)
-    }
 }
 
 fn body(event: &EventFile) -> Vec<u8> {
@@ -480,7 +346,9 @@ fn later(error: &HttpError) -> Step {
         HttpError::Address { .. } | HttpError::Unreachable { .. } | HttpError::TooLarge { .. } => None,
     };
     let why = match error {
-        HttpError::Status { problem: Some(problem), status, .. } => format!("{status} {}: {}", problem.code, problem.detail),
+        HttpError::Status { problem: Some(problem), status, .. } => {
+            format!("{status} {}: {}", problem.code, problem.detail)
+        }
         other => other.to_string(),
     };
     Step::Later(why, pause)
@@ -488,7 +356,9 @@ fn later(error: &HttpError) -> Step {
 
 fn event_of(record: &Record) -> Result<EventFile, Failure> {
     EventFile::parse(record.envelope.as_bytes()).map_err(|why| {
-        Failure::usage("spool.damaged", "an event in the spool cannot be read").side("event", name_of(record)).side("reason", why)
+        Failure::usage("spool.damaged", "an event in the spool cannot be read")
+            .side("event", name_of(record))
+            .side("reason", why)
     })
 }
 

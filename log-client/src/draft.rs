@@ -1,17 +1,18 @@
 //! Making a statement from what a person gives: fields, files, references (leaf-format.md 3 and 4).
 //!
-//! Gives texts their JSON type by member, sorts what is sorted, derives what follows. It does not judge:
-//! `vitrine_spec::statement` says whether the result is an event. Not here: files and the network (`commands::event`).
+//! Gives texts their JSON type by member, sorts what is sorted, derives what follows. Whether the
+//! result is an event, `vitrine_spec::event` says. Not here: files and the network (`given`, `commands::event_new`).
 
 use std::collections::BTreeMap;
 
+use vitrine_spec::event::Statement;
 use vitrine_spec::json::Value;
 use vitrine_spec::statement::{PREDICATE_BASE, STATEMENT_TYPE};
 
 use crate::clock;
 use crate::event_file::{EventFile, Members, number};
 use crate::exit::Failure;
-use crate::place::{ZEROS, digest_subject};
+use crate::place::{Place, ZEROS, digest_subject};
 
 /// How the text of a member becomes JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,34 +42,96 @@ const SOURCE: [(&str, Word); 4] = [
 
 /// Members of each body, as leaf-format.md 4 has them.
 const BODIES: [(&str, &[(&str, Word)]); 9] = [
-    ("build", &[
-        ("purl", Text), SOURCE[0], SOURCE[1], SOURCE[2], SOURCE[3], ("builder_id", Text), ("build_type", Text),
-        ("invocation_id", Text), ("started", Time), ("finished", Time), ("build_site", Text), ("signing_site", Text),
-        ("signing_key", Text), ("materials.count", Int), ("materials.sha256", Text), ("sbom", Text), ("provenance", Text),
-    ]),
-    ("code-review", &[
-        ("purl", Text), ("centre", Text), ("organisation", Text), ("scope", Sorted), ("method", Text), ("from", Text),
-        ("to", Text), ("outcome", Text), ("findings.critical", Int), ("findings.high", Int), ("findings.medium", Int),
-        ("findings.low", Int), ("findings.info", Int), ("report", Text),
-    ]),
+    (
+        "build",
+        &[
+            ("purl", Text),
+            SOURCE[0],
+            SOURCE[1],
+            SOURCE[2],
+            SOURCE[3],
+            ("builder_id", Text),
+            ("build_type", Text),
+            ("invocation_id", Text),
+            ("started", Time),
+            ("finished", Time),
+            ("build_site", Text),
+            ("signing_site", Text),
+            ("signing_key", Text),
+            ("materials.count", Int),
+            ("materials.sha256", Text),
+            ("sbom", Text),
+            ("provenance", Text),
+        ],
+    ),
+    (
+        "code-review",
+        &[
+            ("purl", Text),
+            ("centre", Text),
+            ("organisation", Text),
+            ("scope", Sorted),
+            ("method", Text),
+            ("from", Text),
+            ("to", Text),
+            ("outcome", Text),
+            ("findings.critical", Int),
+            ("findings.high", Int),
+            ("findings.medium", Int),
+            ("findings.low", Int),
+            ("findings.info", Int),
+            ("report", Text),
+        ],
+    ),
     ("heartbeat", &[("to", Time)]),
     ("incident", &[("class", Text), ("issuer", Text), ("epoch", Int), ("seq", Int), ("code", Text)]),
-    ("issuer-close", &[
-        ("issuer", Text), ("epoch", Int), ("reason", Text), ("last.seq", Int), ("last.event_id", Text),
-    ]),
-    ("issuer-open", &[
-        ("vkey", Text), ("types", Named), ("heartbeat_s", Int), ("sites", Listed), ("jurisdiction", Text),
-        ("independence", Text), ("builders", Sorted), ("streams", Streams), ("previous.seq", Int),
-        ("previous.event_id", Text),
-    ]),
-    ("rebuild", &[
-        ("outcome", Text), ("independence", Text), SOURCE[0], SOURCE[1], SOURCE[2], SOURCE[3], ("started", Time),
-        ("finished", Time), ("buildinfo", Text), ("diff", Text), ("log", Text),
-    ]),
-    ("update", &[
-        ("purl", Text), ("packageId", Text), ("channel", Text), ("kind", Text), ("audience", Sorted),
-        ("release_seq", Int), ("built_here", Bool), ("not_before", Time), ("tuf.version", Int), ("tuf.path", Text),
-    ]),
+    ("issuer-close", &[("issuer", Text), ("epoch", Int), ("reason", Text), ("last.seq", Int), ("last.event_id", Text)]),
+    (
+        "issuer-open",
+        &[
+            ("vkey", Text),
+            ("types", Named),
+            ("heartbeat_s", Int),
+            ("sites", Listed),
+            ("jurisdiction", Text),
+            ("independence", Text),
+            ("builders", Sorted),
+            ("streams", Streams),
+            ("previous.seq", Int),
+            ("previous.event_id", Text),
+        ],
+    ),
+    (
+        "rebuild",
+        &[
+            ("outcome", Text),
+            ("independence", Text),
+            SOURCE[0],
+            SOURCE[1],
+            SOURCE[2],
+            SOURCE[3],
+            ("started", Time),
+            ("finished", Time),
+            ("buildinfo", Text),
+            ("diff", Text),
+            ("log", Text),
+        ],
+    ),
+    (
+        "update",
+        &[
+            ("purl", Text),
+            ("packageId", Text),
+            ("channel", Text),
+            ("kind", Text),
+            ("audience", Sorted),
+            ("release_seq", Int),
+            ("built_here", Bool),
+            ("not_before", Time),
+            ("tuf.version", Int),
+            ("tuf.path", Text),
+        ],
+    ),
     ("update-revoke", &[("reason", Text)]),
 ];
 
@@ -240,7 +303,9 @@ impl Draft {
                     if body.get("findings").is_none() {
                         body.set("findings", Value::object(none));
                     }
-                } else if let Some(findings) = body.entry("findings").filter(|value| matches!(value, Value::Object(given) if !given.is_empty())) {
+                } else if let Some(findings) =
+                    body.entry("findings").filter(|value| matches!(value, Value::Object(given) if !given.is_empty()))
+                {
                     for (level, zero) in none {
                         if findings.get(level).is_none() {
                             findings.set(level, zero);
@@ -271,7 +336,8 @@ impl Draft {
                         .now("give --file PATH, or --subject NAME=SHA256"));
                 }
                 self.files.sort_by(|a, b| a.name.cmp(&b.name));
-                let elements: Result<Vec<Value>, Failure> = self.files.iter().map(|file| file_subject(kind, file)).collect();
+                let elements: Result<Vec<Value>, Failure> =
+                    self.files.iter().map(|file| file_subject(kind, file)).collect();
                 Ok(Value::Array(elements?))
             }
             _ => {
@@ -279,7 +345,11 @@ impl Draft {
                     return Err(Failure::usage("event.subject", "this type is not about named files")
                         .side("type", kind)
                         .side("given", self.files.iter().map(|file| file.name.as_str()).collect::<Vec<_>>().join(", "))
-                        .now(if kind == "code-review" { "give --subject gitTree=HEX, gitCommit=HEX or sha256=HEX" } else { "leave --file out" }));
+                        .now(if kind == "code-review" {
+                            "give --subject gitTree=HEX, gitCommit=HEX or sha256=HEX"
+                        } else {
+                            "leave --file out"
+                        }));
                 }
                 let digests = match kind {
                     "heartbeat" => {
@@ -297,12 +367,16 @@ impl Draft {
                 };
                 if digests.is_empty() {
                     let now = match kind {
-                        "code-review" => "give the reviewed revision: --subject gitTree=HEX, gitCommit=HEX or sha256=HEX",
+                        "code-review" => {
+                            "give the reviewed revision: --subject gitTree=HEX, gitCommit=HEX or sha256=HEX"
+                        }
                         "issuer-close" => "give the closed issuer's public key: --vkey VKEY",
                         "issuer-open" => "give the issuer's public key: --vkey VKEY",
                         _ => "give what it is about: --subject sha256=HEX",
                     };
-                    return Err(Failure::usage("event.subject", "nothing says what this event is about").side("type", kind).now(now));
+                    return Err(Failure::usage("event.subject", "nothing says what this event is about")
+                        .side("type", kind)
+                        .now(now));
                 }
                 let digest = digests.into_iter().map(|(name, value)| (name, Value::Text(value))).collect();
                 Ok(Value::Array(vec![Value::object([("digest", Value::Object(digest))])]))
@@ -316,6 +390,28 @@ pub fn key_digest(vkey: &str) -> Result<String, Failure> {
     vitrine_spec::key::Vkey::parse(vkey)
         .map(|vkey| vitrine_spec::hash::Hash::of(vkey.public()).hex())
         .map_err(|error| Failure::usage("vkey", "this is not a verifier key").side("given", vkey).side("rule", error))
+}
+
+/// Judges the members of a statement; one that waits for its place is judged as if it were the first.
+pub fn check_members(event: &EventFile) -> Result<(), Failure> {
+    let mut judged = event.clone();
+    if event.wants_place() {
+        let stream = |name: &str| event.body(name).and_then(Value::as_text).unwrap_or_default().to_owned();
+        let epoch = event.header_int("epoch").and_then(|epoch| u32::try_from(epoch).ok()).unwrap_or(1);
+        let mut place = Place {
+            epoch,
+            vkey: String::new(),
+            seq: 1,
+            prev: ZEROS.to_owned(),
+            releases: BTreeMap::from([((stream("packageId"), stream("channel")), 1)]),
+        };
+        judged = place.put(event, false)?;
+    }
+    Statement::read(judged.statement(), judged.payload().len()).map(|_| ()).map_err(|refusal| {
+        Failure::usage(refusal.code(), "the log would refuse this event")
+            .side("rule", refusal)
+            .now("correct what was given; nothing was written")
+    })
 }
 
 /// The outcome that follows from what was produced; none when nothing was.
@@ -371,7 +467,9 @@ fn attached(attached: &Attached) -> Value {
 /// Puts one `K=V` into a body, in the JSON type that the member has.
 fn put_field(kind: &str, body: &mut Value, field: &str) -> Result<(), Failure> {
     let (path, given) = field.split_once('=').ok_or_else(|| {
-        Failure::usage("event.field", "a field is not NAME=VALUE").side("given", field).now("for example --field channel=stable")
+        Failure::usage("event.field", "a field is not NAME=VALUE")
+            .side("given", field)
+            .now("for example --field channel=stable")
     })?;
     let members = BODIES.iter().find(|(name, _)| *name == kind).map(|(_, members)| *members).unwrap_or_default();
     let top = path.split('.').next().unwrap_or(path);
@@ -384,7 +482,9 @@ fn put_field(kind: &str, body: &mut Value, field: &str) -> Result<(), Failure> {
             .side("members", known.join(" "))
             .now("take one of the members; header members have their own options (--site, --recorded, --cosigner)"));
     };
-    let wrong = |wanted: &str| Failure::usage("event.field", "a field's value is not of its kind").side("field", field).side("wanted", wanted);
+    let wrong = |wanted: &str| {
+        Failure::usage("event.field", "a field's value is not of its kind").side("field", field).side("wanted", wanted)
+    };
     let mut at = body;
     let mut names: Vec<&str> = path.split('.').collect();
     let last = names.pop().unwrap_or(path);
@@ -417,7 +517,8 @@ fn put_field(kind: &str, body: &mut Value, field: &str) -> Result<(), Failure> {
                 Some(stream) => (stream, true),
                 None => (given, false),
             };
-            let (package, channel) = stream.rsplit_once('/').ok_or_else(|| wrong("packageId/channel, with /regional where it is"))?;
+            let (package, channel) =
+                stream.rsplit_once('/').ok_or_else(|| wrong("packageId/channel, with /regional where it is"))?;
             let mut list = match at.get(last) {
                 Some(Value::Array(list)) => list.clone(),
                 Some(_) | None => Vec::new(),
@@ -427,7 +528,8 @@ fn put_field(kind: &str, body: &mut Value, field: &str) -> Result<(), Failure> {
                 ("channel", Value::Text(channel.to_owned())),
                 ("regional", Value::Bool(regional)),
             ]));
-            let of = |value: &Value, name: &str| value.get(name).and_then(Value::as_text).unwrap_or_default().to_owned();
+            let of =
+                |value: &Value, name: &str| value.get(name).and_then(Value::as_text).unwrap_or_default().to_owned();
             list.sort_by_key(|value| (of(value, "packageId"), of(value, "channel")));
             Value::Array(list)
         }
@@ -461,20 +563,34 @@ mod tests {
     }
 
     fn file(name: &str, digit: &str, produced: Option<&str>) -> Subject {
-        Subject { name: name.to_owned(), sha256: digit.repeat(64), size: Some(3), produced: produced.map(|digit| digit.repeat(64)) }
+        Subject {
+            name: name.to_owned(),
+            sha256: digit.repeat(64),
+            size: Some(3),
+            produced: produced.map(|digit| digit.repeat(64)),
+        }
     }
 
     #[test]
     fn a_field_has_the_type_of_its_member() {
-        let mut update = draft("update", &["purl=pkg:a/b@1", "release_seq=7", "built_here=false", "audience=EU", "audience=CH", "tuf.version=3"]);
+        let mut update = draft(
+            "update",
+            &["purl=pkg:a/b@1", "release_seq=7", "built_here=false", "audience=EU", "audience=CH", "tuf.version=3"],
+        );
         update.files = vec![file("b", "1", None), file("a", "2", None)];
         let event = update.event().unwrap();
         assert_eq!(event.body("release_seq"), Some(&Value::Int(7)));
         assert_eq!(event.body("built_here"), Some(&Value::Bool(false)));
-        assert_eq!(event.body("audience"), Some(&Value::Array(vec![Value::Text("CH".into()), Value::Text("EU".into())])));
+        assert_eq!(
+            event.body("audience"),
+            Some(&Value::Array(vec![Value::Text("CH".into()), Value::Text("EU".into())]))
+        );
         assert_eq!(event.body("tuf").unwrap().get("version"), Some(&Value::Int(3)));
         let Some(Value::Array(subjects)) = event.statement().get("subject") else { unreachable!("subject") };
-        assert_eq!(subjects.iter().filter_map(|s| s.get("name").and_then(Value::as_text)).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(
+            subjects.iter().filter_map(|s| s.get("name").and_then(Value::as_text)).collect::<Vec<_>>(),
+            ["a", "b"]
+        );
         assert_eq!(subjects[0].get("annotations").unwrap().get("size"), Some(&Value::Int(3)));
     }
 
@@ -483,7 +599,13 @@ mod tests {
         let failure = draft("heartbeat", &["too=1"]).event().unwrap_err();
         assert_eq!(failure.code, "event.field");
         assert!(failure.sides.iter().any(|(label, value)| label == "members" && value == "to"), "{failure}");
-        for (kind, field) in [("update", "release_seq=x"), ("update", "built_here=yes"), ("heartbeat", "to=soon"), ("update", "channel"), ("issuer-open", "streams=a")] {
+        for (kind, field) in [
+            ("update", "release_seq=x"),
+            ("update", "built_here=yes"),
+            ("heartbeat", "to=soon"),
+            ("update", "channel"),
+            ("issuer-open", "streams=a"),
+        ] {
             assert!(draft(kind, &[field]).event().is_err(), "{field}");
         }
     }
@@ -529,7 +651,10 @@ mod tests {
     #[test]
     fn streams_and_types_of_an_opening() {
         let vkey = crate::keyfile::generate("farm.example.com").unwrap().vkey().to_string();
-        let open = draft("issuer-open", &[&format!("vkey={vkey}"), "types.update=strict", "streams=b/stable", "streams=a/beta/regional"]);
+        let open = draft(
+            "issuer-open",
+            &[&format!("vkey={vkey}"), "types.update=strict", "streams=b/stable", "streams=a/beta/regional"],
+        );
         let event = open.event().unwrap();
         assert_eq!(event.body("types").unwrap().get("update").and_then(Value::as_text), Some("strict"));
         let Some(Value::Array(streams)) = event.body("streams") else { unreachable!("streams") };

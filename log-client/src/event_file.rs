@@ -99,7 +99,9 @@ impl EventFile {
     /// Adds a signature; one of the same key is replaced by itself, since Ed25519 gives one per message.
     pub fn sign(&mut self, seed: &Seed) -> Result<(), Failure> {
         let sig = seed.sign_ed25519(&pae(&self.envelope.payload)).map_err(|error| {
-            Failure::usage("key.kind", "this key does not sign events").side("key", seed.vkey().keyid()).side("rule", error)
+            Failure::usage("key.kind", "this key does not sign events")
+                .side("key", seed.vkey().keyid())
+                .side("rule", error)
         })?;
         self.envelope.add(seed.vkey().keyid(), sig);
         Ok(())
@@ -107,7 +109,8 @@ impl EventFile {
 
     /// The type, without its version.
     pub fn kind(&self) -> Option<&str> {
-        let rest = self.statement.get("predicateType")?.as_text()?.strip_prefix(vitrine_spec::statement::PREDICATE_BASE)?;
+        let rest =
+            self.statement.get("predicateType")?.as_text()?.strip_prefix(vitrine_spec::statement::PREDICATE_BASE)?;
         rest.split('/').next()
     }
 
@@ -190,7 +193,8 @@ mod tests {
     use vitrine_spec::key::KeyKind;
 
     fn unsigned() -> EventFile {
-        let hdr = Value::object([("issuer", "farm".into()), ("cosigners", Value::Array(vec!["a.example+00000000".into()]))]);
+        let hdr =
+            Value::object([("issuer", "farm".into()), ("cosigners", Value::Array(vec!["a.example+00000000".into()]))]);
         EventFile::unsigned(Value::object([
             ("predicateType", format!("{}build/v0", vitrine_spec::statement::PREDICATE_BASE).into()),
             ("predicate", Value::object([("hdr", hdr), ("body", Value::object([]))])),

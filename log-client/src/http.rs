@@ -98,7 +98,8 @@ impl From<HttpError> for Failure {
                     .now("check that the address is the log's")
             }
             HttpError::Status { url, status, problem, body, .. } => {
-                let exit = if (300..400).contains(&status) || status >= 404 { Exit::Unreachable } else { Exit::NotVerified };
+                let exit =
+                    if (300..400).contains(&status) || status >= 404 { Exit::Unreachable } else { Exit::NotVerified };
                 let failure = match problem {
                     Some(problem) => Failure::new(exit, &problem.code, problem.detail).side("rule", problem.title),
                     None => Failure::new(exit, "http.status", "the log did not give what was asked for")
@@ -166,7 +167,11 @@ impl Log {
         if !matches!(base.scheme(), "http" | "https") {
             return Err(address("the scheme is neither http nor https"));
         }
-        if base.query().is_some() || base.fragment().is_some() || !base.username().is_empty() || base.password().is_some() {
+        if base.query().is_some()
+            || base.fragment().is_some()
+            || !base.username().is_empty()
+            || base.password().is_some()
+        {
             return Err(address("it holds a query, a fragment or a user"));
         }
         if !base.path().ends_with('/') {
@@ -202,11 +207,7 @@ impl Log {
     /// Many reads, some at once, answered in order; `None` for a 404.
     ///
     /// The first error of another kind ends all of them. `done` is called once per object that arrived.
-    pub fn get_many(
-        &self,
-        wants: &[(String, u64)],
-        done: impl Fn(),
-    ) -> Result<Vec<Option<Vec<u8>>>, HttpError> {
+    pub fn get_many(&self, wants: &[(String, u64)], done: impl Fn()) -> Result<Vec<Option<Vec<u8>>>, HttpError> {
         self.runtime.block_on(async {
             let mut answers: Vec<Option<Vec<u8>>> = vec![None; wants.len()];
             let mut left = wants.iter().enumerate();
@@ -311,14 +312,16 @@ impl Log {
             .join(path)
             .ok()
             .filter(|url| url.as_str().starts_with(self.base.as_str())) // "//host" and ".." lead elsewhere
-            .ok_or_else(|| HttpError::Address { url: path.to_owned(), why: "it leads out of the log's prefix".to_owned() })
+            .ok_or_else(|| HttpError::Address {
+                url: path.to_owned(),
+                why: "it leads out of the log's prefix".to_owned(),
+            })
     }
 }
 
 /// Reads one address that is not below a log's prefix, for `show URL`.
 pub fn get_url(url: &str, max: u64) -> Result<Vec<u8>, HttpError> {
-    let parsed =
-        Url::parse(url).map_err(|error| HttpError::Address { url: url.to_owned(), why: error.to_string() })?;
+    let parsed = Url::parse(url).map_err(|error| HttpError::Address { url: url.to_owned(), why: error.to_string() })?;
     let mut base = parsed.clone();
     base.set_query(None);
     base.set_fragment(None);
@@ -337,7 +340,8 @@ async fn fetch(client: &Client, url: &Url, max: u64) -> Result<Vec<u8>, HttpErro
 }
 
 async fn answer(url: &Url, sent: Result<Response, reqwest::Error>, max: u64) -> Result<Answer, HttpError> {
-    let unreachable = |error: reqwest::Error| HttpError::Unreachable { url: url.to_string(), why: chain(&error.without_url()) };
+    let unreachable =
+        |error: reqwest::Error| HttpError::Unreachable { url: url.to_string(), why: chain(&error.without_url()) };
     let mut response = sent.map_err(unreachable)?;
     let status = response.status();
     let content_type = response
@@ -392,7 +396,11 @@ fn is_loopback(url: &Url) -> bool {
     match url.host_str() {
         Some(host) => {
             host == "localhost"
-                || host.trim_start_matches('[').trim_end_matches(']').parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+                || host
+                    .trim_start_matches('[')
+                    .trim_end_matches(']')
+                    .parse()
+                    .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
         }
         None => false,
     }

@@ -22,11 +22,11 @@ pub fn generate(name: &str) -> Result<Seed, Failure> {
             .now("take a name such as build.example.com"));
     }
     let mut seed = [0u8; 32];
-    getrandom::fill(&mut seed).map_err(|error| {
-        Failure::usage("key.random", "the system gave no randomness").side("system", error)
-    })?;
-    Seed::new(name, KeyKind::Ed25519, seed)
-        .map_err(|error| Failure::usage("key.name", "a key cannot have this name").side("given", name).side("rule", error))
+    getrandom::fill(&mut seed)
+        .map_err(|error| Failure::usage("key.random", "the system gave no randomness").side("system", error))?;
+    Seed::new(name, KeyKind::Ed25519, seed).map_err(|error| {
+        Failure::usage("key.name", "a key cannot have this name").side("given", name).side("rule", error)
+    })
 }
 
 /// Writes a new key file of mode 0600; a file that is there is never replaced.
@@ -44,7 +44,9 @@ pub fn read(path: &Path) -> Result<Seed, Failure> {
         return Err(malformed(path, "there is more than one line; a reader's key signs no events"));
     }
     // The parser's own words are not shown: they could quote the secret.
-    Seed::parse(line).map_err(|_| malformed(path, "the line is not PRIVATE+KEY+<name>+<hash>+<base64>, or its hash is another key's"))
+    Seed::parse(line).map_err(|_| {
+        malformed(path, "the line is not PRIVATE+KEY+<name>+<hash>+<base64>, or its hash is another key's")
+    })
 }
 
 /// Reads a key that signs events: Ed25519 of type 0x01, with a name that leaves take.
@@ -72,7 +74,8 @@ pub fn kind_name(kind: KeyKind) -> &'static str {
 
 fn read_private(path: &Path) -> Result<String, Failure> {
     let failed = |error: &std::io::Error| {
-        let failure = Failure::usage("key.read", "a key file cannot be read").side("file", path.display()).side("system", error);
+        let failure =
+            Failure::usage("key.read", "a key file cannot be read").side("file", path.display()).side("system", error);
         match error.kind() {
             ErrorKind::NotFound => failure.now("make one with: log-client key new --name N --out FILE"),
             _ => failure,
@@ -92,9 +95,7 @@ fn read_private(path: &Path) -> Result<String, Failure> {
             .now(format!("chmod 600 {}; if others may have read it, make a new key instead", path.display())));
     }
     let mut text = String::new();
-    file.take(KEY_FILE_BYTES_MAX + 1)
-        .read_to_string(&mut text)
-        .map_err(|error| malformed(path, &error.to_string()))?;
+    file.take(KEY_FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| malformed(path, &error.to_string()))?;
     if text.len() as u64 > KEY_FILE_BYTES_MAX {
         return Err(malformed(path, "it is longer than a key file can be"));
     }
@@ -142,7 +143,12 @@ mod tests {
         let seed = generate("build.example.com").unwrap();
         let line = seed.private_text().as_str().to_owned();
         let secret = line.rsplit('+').next().unwrap().to_owned();
-        for text in [line.clone(), format!("{line}\nxwing-seed:AA\n"), line.replacen("PRIVATE", "PUBLIC", 1), format!("{line}x\n")] {
+        for text in [
+            line.clone(),
+            format!("{line}\nxwing-seed:AA\n"),
+            line.replacen("PRIVATE", "PUBLIC", 1),
+            format!("{line}x\n"),
+        ] {
             fs::write(&path, &text).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
             let failure = read(&path).unwrap_err();

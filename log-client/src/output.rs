@@ -91,7 +91,8 @@ impl Report {
         if self.limits {
             report.not_checked.extend(LIMITS.iter().map(|limit| format!("limit: {limit}")));
         }
-        serde_json::to_string(&report).unwrap_or_else(|error| format!("{{\"verdict\":\"error\",\"reason\":\"{error}\"}}"))
+        serde_json::to_string(&report)
+            .unwrap_or_else(|error| format!("{{\"verdict\":\"error\",\"reason\":\"{error}\"}}"))
     }
 
     /// The human form.

@@ -58,10 +58,14 @@ impl Place {
     /// Reads the answer of `/issuers/<name>`.
     pub fn read(name: &str, answer: &[u8]) -> Result<Place, Failure> {
         let answer: Answer = serde_json::from_slice(answer).map_err(|error| {
-            Failure::new(crate::exit::Exit::Unreachable, "issuers.malformed", "the log's answer about an issuer is not one")
-                .side("issuer", name)
-                .side("reason", error)
-                .now("check that the address is the log's; or give --seq and --prev")
+            Failure::new(
+                crate::exit::Exit::Unreachable,
+                "issuers.malformed",
+                "the log's answer about an issuer is not one",
+            )
+            .side("issuer", name)
+            .side("reason", error)
+            .now("check that the address is the log's; or give --seq and --prev")
         })?;
         if !answer.open {
             return Err(Failure::refused("issuer-closed", "this issuer is closed and takes no more events")
@@ -122,11 +126,9 @@ impl Place {
 
     /// Advances past an event that has its place already.
     pub fn pass(&mut self, event: &EventFile) {
-        if let Some(seq) = event.header_int("seq") {
-            if seq + 1 > self.seq {
-                self.seq = seq + 1;
-                self.prev = event.id().to_string();
-            }
+        if let Some(seq) = event.header_int("seq").filter(|seq| *seq >= self.seq) {
+            self.seq = seq + 1;
+            self.prev = event.id().to_string();
         }
     }
 }

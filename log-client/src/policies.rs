@@ -23,9 +23,12 @@ pub fn load(path: &Path, unwitnessed: bool) -> Result<Policy, Failure> {
             .now("make one with: log-client policy make --keys both --witness 'VKEY URL' ... (two keys of one witness go into a group of their own)")
     })?;
     if policy.is_quorum_none() && !unwitnessed {
-        return Err(Failure::usage("policy.unwitnessed", "the policy says `quorum none`: nobody but the log vouches for its checkpoints")
-            .side("file", path.display())
-            .now("get a policy with witnesses, or accept this with --unwitnessed; every answer will say so"));
+        return Err(Failure::usage(
+            "policy.unwitnessed",
+            "the policy says `quorum none`: nobody but the log vouches for its checkpoints",
+        )
+        .side("file", path.display())
+        .now("get a policy with witnesses, or accept this with --unwitnessed; every answer will say so"));
     }
     Ok(policy)
 }
@@ -165,6 +168,27 @@ pub fn make(keys: Keys, logs: &[Given], witnesses: &[Given], quorum: Option<usiz
     Ok(text)
 }
 
+/// One sentence of what a policy asks for.
+pub fn summary(policy: &Policy) -> String {
+    let mut logs: Vec<&str> = policy.logs.iter().map(|log| log.vkey.name()).collect();
+    logs.dedup();
+    let mut names: Vec<&str> = policy.witnesses.iter().map(|witness| witness.vkey.name()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let logs = if logs.is_empty() { "no log".to_owned() } else { logs.join(", ") };
+    if policy.is_quorum_none() {
+        return format!("{logs}, unwitnessed (quorum none)");
+    }
+    format!(
+        "{logs}, {} witness{} with {} key{}, at most {} signatures needed",
+        names.len(),
+        if names.len() == 1 { "" } else { "es" },
+        policy.witnesses.len(),
+        if policy.witnesses.len() == 1 { "" } else { "s" },
+        policy.signatures_needed_max()
+    )
+}
+
 fn key_line(text: &mut String, begin: &str, key: &Given) {
     let _ = match &key.url {
         Some(url) => writeln!(text, "{begin} {} {url}", key.vkey),
@@ -200,14 +224,24 @@ mod tests {
     }
 
     fn last_lines(policy: &str) -> String {
-        policy.lines().filter(|line| line.starts_with("group") || line.starts_with("quorum")).collect::<Vec<_>>().join("\n")
+        policy
+            .lines()
+            .filter(|line| line.starts_with("group") || line.starts_with("quorum"))
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
     #[test]
     fn each_form_counts_a_witness_once() {
         for (keys, groups) in [
-            (Keys::Both, "group w1 all w1-ed w1-pq\ngroup w2 all w2-ed w2-pq\ngroup w3 all w3-ed w3-pq\ngroup q 2 w1 w2 w3\nquorum q"),
-            (Keys::Any, "group w1 any w1-ed w1-pq\ngroup w2 any w2-ed w2-pq\ngroup w3 any w3-ed w3-pq\ngroup q 2 w1 w2 w3\nquorum q"),
+            (
+                Keys::Both,
+                "group w1 all w1-ed w1-pq\ngroup w2 all w2-ed w2-pq\ngroup w3 all w3-ed w3-pq\ngroup q 2 w1 w2 w3\nquorum q",
+            ),
+            (
+                Keys::Any,
+                "group w1 any w1-ed w1-pq\ngroup w2 any w2-ed w2-pq\ngroup w3 any w3-ed w3-pq\ngroup q 2 w1 w2 w3\nquorum q",
+            ),
             (Keys::Pq, "group q 2 w1 w2 w3\nquorum q"),
             (Keys::Ed, "group q 2 w1 w2 w3\nquorum q"),
         ] {
@@ -255,7 +289,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("policy");
         let text = make(Keys::Both, &logs(), &three(), None).unwrap();
-        let flat = text.lines().filter(|line| !line.starts_with("group") && !line.starts_with("quorum")).collect::<Vec<_>>().join("\n")
+        let flat = text
+            .lines()
+            .filter(|line| !line.starts_with("group") && !line.starts_with("quorum"))
+            .collect::<Vec<_>>()
+            .join("\n")
             + "\ngroup q 2 w1-ed w1-pq w2-ed\nquorum q\n";
         std::fs::write(&path, flat).unwrap();
         let failure = load(&path, false).unwrap_err();

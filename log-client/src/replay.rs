@@ -7,18 +7,24 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use vitrine_spec::admission::{self, Logged, Query};
+use vitrine_spec::body::charter::Role;
 use vitrine_spec::checkpoint::SignedCheckpoint;
 use vitrine_spec::envelope::EventId;
 use vitrine_spec::event::Event;
 use vitrine_spec::hash::leaf_hash;
-use vitrine_spec::state::State;
+use vitrine_spec::policy::Policy;
+use vitrine_spec::state::{Opened, State};
+use vitrine_spec::statement::Kind;
 use vitrine_spec::tiles::{BundleId, decode_bundle};
 use vitrine_spec::tree::{Frontier, LeafIndex, TreeSize};
 use vitrine_spec::words::Name;
 
+use crate::answer;
+use crate::clock;
 use crate::exit::{Exit, Failure};
 use crate::http::{HttpError, Log};
 use crate::limits::{BUNDLE_BYTES_MAX, PARALLEL_READS};
+use crate::output::Out;
 
 /// Where bundles come from: the network, or memory in tests.
 pub trait Bundles {
@@ -41,9 +47,12 @@ pub fn replay(source: &impl Bundles, signed: &SignedCheckpoint, read: impl Fn(u6
     let mut leaves: Vec<Vec<u8>> = Vec::new();
     for chunk in ids.chunks(PARALLEL_READS) {
         for (id, bytes) in chunk.iter().zip(source.read(chunk)?) {
-            let entries = bytes.ok_or_else(|| misbehaved(signed, format!("it does not serve {}", id.path()))).and_then(|bytes| {
-                decode_bundle(&bytes, id.width()).map_err(|error| misbehaved(signed, format!("{}: {error}", id.path())))
-            })?;
+            let entries = bytes
+                .ok_or_else(|| misbehaved(signed, format!("it does not serve {}", id.path())))
+                .and_then(|bytes| {
+                    decode_bundle(&bytes, id.width())
+                        .map_err(|error| misbehaved(signed, format!("{}: {error}", id.path())))
+                })?;
             read(entries.len() as u64);
             for entry in entries {
                 frontier.push(leaf_hash(&entry));
@@ -52,17 +61,46 @@ pub fn replay(source: &impl Bundles, signed: &SignedCheckpoint, read: impl Fn(u6
         }
     }
     if frontier.root() != *signed.root() {
-        let why = format!("its {size} entries have the root {}, its checkpoint says {}", frontier.root(), signed.root());
+        let why =
+            format!("its {size} entries have the root {}, its checkpoint says {}", frontier.root(), signed.root());
         return Err(misbehaved(signed, why));
     }
     let mut state = State::default();
     let mut seen = Seen::default();
     for (index, leaf) in (0..).map(LeafIndex::new).zip(&leaves) {
-        let event = admission::fold(&mut state, leaf, signed.origin(), |query| seen.look(query))
-            .map_err(|refusal| misbehaved(signed, format!("entry {index} must not be there ({}): {refusal}", refusal.code())))?;
+        let event =
+            admission::fold(&mut state, leaf, signed.origin(), |query| seen.look(query)).map_err(|refusal| {
+                misbehaved(signed, format!("entry {index} must not be there ({}): {refusal}", refusal.code()))
+            })?;
         seen.add(index, event);
     }
-    if state.size() == size { Ok(state) } else { Err(misbehaved(signed, format!("folding gives size {}", TreeSize::new(leaves.len() as u64)))) }
+    if state.size() == size {
+        Ok(state)
+    } else {
+        Err(misbehaved(signed, format!("folding gives size {}", TreeSize::new(leaves.len() as u64))))
+    }
+}
+
+/// The current checkpoint, judged, and the state that its entries give.
+pub fn current(log: &Log, policy: &Policy, out: &Out) -> Result<(SignedCheckpoint, State), Failure> {
+    let note = log.checkpoint()?;
+    let (signed, _) = answer::checkpoint(policy, &note, clock::now())?;
+    let bar = out.progress(signed.size().get(), "reading entries");
+    let state = replay(log, &signed, |entries| bar.inc(entries))?;
+    bar.finish_and_clear();
+    Ok((signed, state))
+}
+
+/// Types that an issuer may log, by its opening or its role.
+pub fn types_of(state: &State, name: &str, opened: &Opened) -> Vec<String> {
+    match &opened.open {
+        Some(open) => open.types.keys().map(|kind| kind.name().to_owned()).collect(),
+        None => {
+            let kinds = Role::of(name).map(Role::kinds).unwrap_or_default();
+            let taken = |kind: &Kind| state.charter.as_ref().is_some_and(|in_force| in_force.charter.takes(*kind));
+            kinds.iter().filter(|kind| taken(kind)).map(|kind| kind.name().to_owned()).collect()
+        }
+    }
 }
 
 fn misbehaved(signed: &SignedCheckpoint, why: String) -> Failure {

@@ -85,7 +85,9 @@ pub fn default_dir() -> Result<PathBuf, Failure> {
 impl Spool {
     /// Opens or makes the spool and locks it, waiting at most `patience` for another submit that works there.
     pub fn open(dir: &Path, patience: Duration) -> Result<Spool, Failure> {
-        for part in [dir.to_owned(), dir.join("pending"), dir.join("refused"), dir.join("superseded"), dir.join("evidence")] {
+        for part in
+            [dir.to_owned(), dir.join("pending"), dir.join("refused"), dir.join("superseded"), dir.join("evidence")]
+        {
             DirBuilder::new().recursive(true).mode(0o700).create(&part).map_err(|error| failed(&part, &error))?;
         }
         let path = dir.join("lock");
@@ -237,7 +239,7 @@ mod tests {
             proof: PathBuf::from(format!("/tmp/{n}.json.tlog-proof")),
             source: "00".repeat(32),
             envelope: format!("{{\"n\":{n}}}"),
-            unplaced: n % 2 == 0,
+            unplaced: n.is_multiple_of(2),
             asks_release: false,
         }
     }

@@ -1,27 +1,27 @@
-//! `charter new` and `charter sign`: entry 0, and later versions (cli.md; leaf-format.md 4, "charter").
+//! `charter new`: entry 0, and later versions (cli.md; leaf-format.md 4, "charter").
 //!
-//! Each side signs offline after it has read its own keys here. Not here: writing entry 0 (`log-server init`).
+//! Not here: signing it (`charter_sign`), writing entry 0 (`log-server init`).
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use vitrine_spec::body::charter::PROTOCOL;
 use vitrine_spec::hash::Hash;
 use vitrine_spec::json::Value;
 use vitrine_spec::key::{KeyKind, Vkey};
 use vitrine_spec::statement::{PREDICATE_BASE, STATEMENT_TYPE};
 use vitrine_spec::trust::Fingerprint;
 
-use super::event::{check_members, public_key};
+use super::charter_sign::{self, Sign, keyid_of};
 use crate::clock;
+use crate::draft::check_members;
 use crate::event_file::{EventFile, Members, int, number};
 use crate::exit::{Exit, Failure};
 use crate::files;
-use crate::keyfile;
+use crate::given::public_key;
 use crate::limits::EVENT_FILE_BYTES_MAX;
 use crate::output::{Out, Report};
 use crate::place::{ZEROS, digest_subject};
-
-const PROTOCOL: &str = "vitrine/v0";
 
 /// Types that every log takes unless it is raw.
 const ALWAYS: [&str; 5] = ["charter", "heartbeat", "incident", "issuer-close", "issuer-open"];
@@ -98,27 +98,11 @@ pub struct New {
     out: Option<PathBuf>,
 }
 
-/// `charter sign`.
-#[derive(Debug, Args)]
-pub struct Sign {
-    /// Private key file of the operator or the supervisor
-    #[arg(long, value_name = "FILE")]
-    key: PathBuf,
-    /// Sign only this one: the fingerprint that was agreed on
-    #[arg(long, value_name = "FINGERPRINT")]
-    expect: Option<String>,
-    /// Where to write the signed charter, instead of replacing FILE
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
-    /// The charter
-    file: PathBuf,
-}
-
 /// Runs `charter`.
 pub fn run(command: Charter, out: &Out) -> Result<Exit, Failure> {
     match command {
         Charter::New(args) => new(*args, out),
-        Charter::Sign(args) => sign(args, out),
+        Charter::Sign(args) => charter_sign::run(args, out),
     }
 }
 
@@ -185,12 +169,15 @@ fn first(args: &New) -> Result<EventFile, Failure> {
 /// A later version: the whole content again, with what was given changed.
 fn next(args: &New, before: &EventFile) -> Result<EventFile, Failure> {
     if before.kind() != Some("charter") {
-        return Err(Failure::usage("charter.after", "the file is not a charter").side("type", before.kind().unwrap_or("none")));
+        return Err(
+            Failure::usage("charter.after", "the file is not a charter").side("type", before.kind().unwrap_or("none"))
+        );
     }
     let old = before.statement().get("predicate").and_then(|predicate| predicate.get("body")).cloned();
     let mut body = old.clone().unwrap_or_else(|| Value::object([]));
     let origin = before.header_text("origin").unwrap_or_default().to_owned();
-    if args.origin.as_ref().is_some_and(|given| *given != origin) || !args.log_key.is_empty() || args.log_keys.is_some() {
+    if args.origin.as_ref().is_some_and(|given| *given != origin) || !args.log_key.is_empty() || args.log_keys.is_some()
+    {
         return Err(Failure::usage("charter.after", "origin and log keys stay the same as long as the log lives")
             .side("charter", &origin)
             .now("leave --origin, --log-key and --log-keys out; another log is a new charter"));
@@ -241,7 +228,8 @@ fn next(args: &New, before: &EventFile) -> Result<EventFile, Failure> {
         (Some(seq), Some(prev)) => (seq, prev.clone()),
         _ => (before.header_int("seq").unwrap_or_default() + 1, before.id().hex()),
     };
-    let epoch = old.as_ref().and_then(|old| old.get("operator")).and_then(|role| role.get("epoch")).and_then(int).unwrap_or(1);
+    let epoch =
+        old.as_ref().and_then(|old| old.get("operator")).and_then(|role| role.get("epoch")).and_then(int).unwrap_or(1);
     let operator = keyid_of(old.as_ref().and_then(|old| old.get("operator")).and_then(|role| role.get("vkey")));
     cosigners.retain(|keyid| *keyid != operator);
     let hdr = header(&origin, epoch, seq, &prev, clock::parse(&args.recorded)?, cosigners);
@@ -275,7 +263,9 @@ fn statement(origin: &str, hdr: Value, body: Value) -> EventFile {
 fn log_keys(args: &New, origin: &str) -> Result<(Vec<Vkey>, Option<String>), Failure> {
     let mut keys: Vec<Vkey> = Vec::new();
     for text in &args.log_key {
-        keys.push(public_key(text)?.ok_or_else(|| Failure::usage("charter.key", "this is not a vkey").side("given", text))?);
+        keys.push(
+            public_key(text)?.ok_or_else(|| Failure::usage("charter.key", "this is not a vkey").side("given", text))?,
+        );
     }
     let mut vault = None;
     if let Some(path) = &args.log_keys {
@@ -291,11 +281,15 @@ fn log_keys(args: &New, origin: &str) -> Result<(Vec<Vkey>, Option<String>), Fai
     keys.dedup_by_key(|vkey| vkey.to_string());
     let kinds: Vec<KeyKind> = keys.iter().map(Vkey::kind).collect();
     if kinds != [KeyKind::Ed25519, KeyKind::MlDsa44] || keys.iter().any(|vkey| vkey.name() != origin) {
-        let given: Vec<String> = keys.iter().map(|vkey| format!("{} (0x{:02x})", vkey.keyid(), vkey.kind().byte())).collect();
-        return Err(Failure::usage("charter.log-keys", "a log has two keys, Ed25519 (0x01) and ML-DSA-44 (0x06), with its origin as their name")
-            .side("origin", origin)
-            .side("given", if given.is_empty() { "none".to_owned() } else { given.join(", ") })
-            .now("log-server keygen --keys DIR --origin O prints them; give --log-keys FILE with what it printed"));
+        let given: Vec<String> =
+            keys.iter().map(|vkey| format!("{} (0x{:02x})", vkey.keyid(), vkey.kind().byte())).collect();
+        return Err(Failure::usage(
+            "charter.log-keys",
+            "a log has two keys, Ed25519 (0x01) and ML-DSA-44 (0x06), with its origin as their name",
+        )
+        .side("origin", origin)
+        .side("given", if given.is_empty() { "none".to_owned() } else { given.join(", ") })
+        .now("log-server keygen --keys DIR --origin O prints them; give --log-keys FILE with what it printed"));
     }
     Ok((keys, vault))
 }
@@ -315,7 +309,9 @@ fn sites(given: &[String], old: Option<&Value>) -> Result<Value, Failure> {
     };
     for text in given {
         let (code, name) = text.split_once('=').ok_or_else(|| {
-            Failure::usage("charter.site", "a site is CODE=NAME").side("given", text).now("for example --site 'CH-ZH-1=Zurich 1'")
+            Failure::usage("charter.site", "a site is CODE=NAME")
+                .side("given", text)
+                .now("for example --site 'CH-ZH-1=Zurich 1'")
         })?;
         list.retain(|site| site.get("code").and_then(Value::as_text) != Some(code));
         list.push(Value::object([("code", code.into()), ("name", name.into())]));
@@ -335,133 +331,4 @@ fn cosign(given: &[String], old: Option<&Value>) -> Result<Value, Failure> {
         map.set(kind, Value::Array(roles.into_iter().map(Value::from).collect()));
     }
     Ok(map)
-}
-
-fn keyid_of(vkey: Option<&Value>) -> String {
-    vkey.and_then(Value::as_text).and_then(|text| Vkey::parse(text).ok()).map(|vkey| vkey.keyid()).unwrap_or_default()
-}
-
-/// Every key of a charter: what it is for, its vkey.
-pub fn keys_of(event: &EventFile) -> Vec<(String, String)> {
-    let mut keys = Vec::new();
-    if let Some(Value::Array(list)) = event.body("log_keys") {
-        keys.extend(list.iter().filter_map(Value::as_text).map(|vkey| ("log".to_owned(), vkey.to_owned())));
-    }
-    for role in ["operator", "supervisor", "vault"] {
-        for (member, suffix) in [("vkey", ""), ("spare", " spare")] {
-            if let Some(vkey) = event.body(role).and_then(|value| value.get(member)).and_then(Value::as_text) {
-                keys.push((format!("{role}{suffix}"), vkey.to_owned()));
-            }
-        }
-    }
-    if let Some(Value::Array(readers)) = event.body("readers") {
-        for reader in readers {
-            let of = |name: &str| reader.get(name).and_then(Value::as_text).unwrap_or_default();
-            keys.push((format!("reader {}", of("name")), of("sign").to_owned()));
-        }
-    }
-    keys
-}
-
-fn sign(args: Sign, out: &Out) -> Result<Exit, Failure> {
-    let seed = keyfile::read_event_key(&args.key)?;
-    let vkey = seed.vkey();
-    let mut event = EventFile::read(&args.file)?;
-    if event.kind() != Some("charter") {
-        return Err(Failure::refused("charter.kind", "this is not a charter")
-            .side("file", args.file.display())
-            .side("type", event.kind().unwrap_or("none"))
-            .now("other events are signed by `event sign`"));
-    }
-    check_members(&event)?;
-    let id = event.id();
-    let version = event.body("version").and_then(int).unwrap_or_default();
-    let fingerprint = Fingerprint::new(id.0).to_string();
-    show(&event, &fingerprint, version, &vkey, out);
-    if let Some(expected) = &args.expect {
-        let agreed = Fingerprint::parse(expected)
-            .map_err(|error| Failure::usage("charter.fingerprint", "this is not a fingerprint").side("reason", error))?;
-        if *agreed.event_id() != id.0 {
-            return Err(Failure::refused("charter.fingerprint", "this is not the charter that was agreed on")
-                .side("agreed", agreed)
-                .side("this one", &fingerprint)
-                .now("do not sign; find out who changed it"));
-        }
-    }
-    let own: Vec<String> =
-        keys_of(&event).into_iter().filter(|(_, text)| *text == vkey.to_string()).map(|(role, _)| role).collect();
-    let among_cosigners = event.cosigners().contains(&vkey.keyid().as_str());
-    if own.is_empty() && (version == 1 || !(among_cosigners || event.signers().count() <= event.cosigners().len())) {
-        return Err(Failure::refused("charter.own-key", "this charter does not name your key")
-            .side("your key", vkey.keyid())
-            .side("operator", keyid_of(event.body("operator").and_then(|role| role.get("vkey"))))
-            .side("supervisor", keyid_of(event.body("supervisor").and_then(|role| role.get("vkey"))))
-            .now("do not sign: either the file names another key for your side, or this is the wrong key file"));
-    }
-    if version == 1 && !own.iter().any(|role| role == "operator" || role == "supervisor") {
-        return Err(Failure::refused("charter.own-key", "the first charter is signed by operator and supervisor alone")
-            .side("your key", vkey.keyid())
-            .side("its role here", own.join(", ")));
-    }
-    event.sign(&seed)?;
-    files::emit(Some(args.out.as_deref().unwrap_or(&args.file)), event.print().as_bytes(), out)?;
-    let signers: Vec<&str> = event.signers().collect();
-    let waiting = event.cosigners().len() + 1 - signers.len().min(event.cosigners().len() + 1);
-    let role = if own.is_empty() { "a key of the version before".to_owned() } else { own.join(", ") };
-    let rest = match waiting {
-        0 => "all have signed".to_owned(),
-        1 => "one signature is missing".to_owned(),
-        n => format!("{n} signatures are missing"),
-    };
-    let report = Report::done("charter.signed", format!("signed as {role} by {}; {rest}", vkey.keyid()))
-        .checked(format!("your key is in it as {role}"))
-        .not_checked("the other keys: compare them with what their owners told you")
-        .with("fingerprint", fingerprint)
-        .with("version", version)
-        .with("signers", signers.iter().map(|signer| serde_json::Value::from(*signer)).collect::<Vec<_>>());
-    Ok(out.report(&report))
-}
-
-/// Shows everything that the signature stands under.
-fn show(event: &EventFile, fingerprint: &str, version: u64, own: &Vkey, out: &Out) {
-    out.head(&format!("charter of {}, version {version}", event.header_text("origin").unwrap_or_default()));
-    let rows: Vec<(String, String)> = keys_of(event)
-        .into_iter()
-        .map(|(role, text)| {
-            let mark = if text == own.to_string() { "   <- your key" } else { "" };
-            // An ML-DSA key has 1.8 kB: its name, hash and fingerprint say as much to a person.
-            let shown = if text.len() > 200 {
-                let digest = Vkey::parse(&text).map(|vkey| Hash::of(vkey.public()).hex()).unwrap_or_default();
-                format!("{} ML-DSA-44, SHA-256 of the key {digest}", keyid_of(Some(&Value::Text(text.clone()))))
-            } else {
-                text
-            };
-            (role, format!("{shown}{mark}"))
-        })
-        .collect();
-    out.rows(&rows);
-    let list = |name: &str| match event.body(name) {
-        Some(Value::Array(values)) => values
-            .iter()
-            .map(|value| match value.as_text() {
-                Some(text) => text.to_owned(),
-                None => value.get("code").and_then(Value::as_text).unwrap_or_default().to_owned(),
-            })
-            .collect::<Vec<_>>()
-            .join(" "),
-        Some(_) | None => String::new(),
-    };
-    let none = |text: String| if text.is_empty() { "none".to_owned() } else { text };
-    out.rows(&[
-        ("types", list("types")),
-        ("sites", none(list("sites"))),
-        ("readers", none(event.body("readers").map_or_else(String::new, |value| match value {
-            Value::Array(readers) if !readers.is_empty() => readers.len().to_string(),
-            _ => String::new(),
-        }))),
-        ("more signers", event.body("cosign").map_or_else(String::new, |value| String::from_utf8_lossy(&value.to_jcs()).into_owned())),
-        ("built here only", event.body("built_here_only").map_or_else(String::new, |value| String::from_utf8_lossy(&value.to_jcs()).into_owned())),
-        ("recorded", event.header_int("recorded").map_or_else(String::new, clock::show)),
-        (if version == 1 { "fingerprint" } else { "event_id" }, fingerprint.to_owned()),
-    ]);
 }

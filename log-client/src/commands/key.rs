@@ -62,15 +62,21 @@ pub fn run(command: Key, out: &Out) -> Result<Exit, Failure> {
 
 fn new(args: New, out: &Out) -> Result<Exit, Failure> {
     if args.kind == Kind::Reader {
-        return Err(Failure::usage("key.kind", "readers' keys come with the access log, which this version does not have")
-            .side("given", "--kind reader")
-            .side("known", "--kind ed25519"));
+        return Err(Failure::usage(
+            "key.kind",
+            "readers' keys come with the access log, which this version does not have",
+        )
+        .side("given", "--kind reader")
+        .side("known", "--kind ed25519"));
     }
     let seed = keyfile::generate(&args.name)?;
     keyfile::create(&args.out, &seed)?;
     let vkey = seed.vkey();
     out.data(format!("{vkey}\n").as_bytes());
-    let report = Report::done("key.new", format!("private key in {}, mode 0600; the line above is its public vkey", args.out.display()));
+    let report = Report::done(
+        "key.new",
+        format!("private key in {}, mode 0600; the line above is its public vkey", args.out.display()),
+    );
     Ok(out.report_beside_data(&public(report, &vkey)))
 }
 

@@ -4,7 +4,9 @@
 
 pub mod key;
 pub mod policy;
+pub mod event_new;
 pub mod event;
+pub mod charter_sign;
 pub mod charter;
 pub mod submit;
 pub mod proof;

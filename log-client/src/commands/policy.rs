@@ -79,11 +79,11 @@ fn make(args: Make, out: &Out) -> Result<Exit, Failure> {
     let text = policies::make(args.keys, &logs, &witnesses, args.quorum)?;
     let policy = Policy::parse(text.as_bytes())
         .map_err(|error| Failure::usage("policy.malformed", "these keys do not make a policy").side("reason", error))?;
-    policy
-        .check_one_witness_two_keys()
-        .map_err(|fault| Failure::usage("policy.witness-twice", "these keys do not make a policy").side("reason", fault))?;
+    policy.check_one_witness_two_keys().map_err(|fault| {
+        Failure::usage("policy.witness-twice", "these keys do not make a policy").side("reason", fault)
+    })?;
     files::emit(args.out.as_deref(), text.as_bytes(), out)?;
-    let report = Report::done("policy.made", summary(&policy)).with("policy", text);
+    let report = Report::done("policy.made", policies::summary(&policy)).with("policy", text);
     Ok(out.report_beside_data(&report))
 }
 
@@ -97,34 +97,15 @@ fn check(args: Check, out: &Out) -> Result<Exit, Failure> {
         rows.push((format!("witness {}", witness.name), line(&witness.vkey.keyid(), witness.url.as_deref())));
     }
     out.rows(&rows);
-    let report = Report::done("policy.checked", summary(&policy))
+    let report = Report::done("policy.checked", policies::summary(&policy))
         .checked("parses as a tlog-policy")
         .checked("no witness counts twice and no log is its own witness")
-        .not_checked("whether these keys are those of the witnesses meant: compare them with what the witnesses publish");
+        .not_checked(
+            "whether these keys are those of the witnesses meant: compare them with what the witnesses publish",
+        );
     Ok(out.report(&report))
 }
 
 fn line(keyid: &str, url: Option<&str>) -> String {
     url.map_or_else(|| keyid.to_owned(), |url| format!("{keyid} {url}"))
-}
-
-/// One sentence of what a policy asks for.
-pub fn summary(policy: &Policy) -> String {
-    let mut logs: Vec<&str> = policy.logs.iter().map(|log| log.vkey.name()).collect();
-    logs.dedup();
-    let mut names: Vec<&str> = policy.witnesses.iter().map(|witness| witness.vkey.name()).collect();
-    names.sort_unstable();
-    names.dedup();
-    let logs = if logs.is_empty() { "no log".to_owned() } else { logs.join(", ") };
-    if policy.is_quorum_none() {
-        return format!("{logs}, unwitnessed (quorum none)");
-    }
-    format!(
-        "{logs}, {} witness{} with {} key{}, at most {} signatures needed",
-        names.len(),
-        if names.len() == 1 { "" } else { "es" },
-        policy.witnesses.len(),
-        if policy.witnesses.len() == 1 { "" } else { "s" },
-        policy.signatures_needed_max()
-    )
 }

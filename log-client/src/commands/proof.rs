@@ -64,7 +64,9 @@ pub fn run(command: Proof, out: &Out) -> Result<Exit, Failure> {
         }
         (None, Some(text)) => {
             let hash = Hash::from_b64(text).map_err(|error| {
-                Failure::usage("proof.leaf-hash", "the leaf hash is not base64 of 32 bytes").side("given", text).side("reason", error)
+                Failure::usage("proof.leaf-hash", "the leaf hash is not base64 of 32 bytes")
+                    .side("given", text)
+                    .side("reason", error)
             })?;
             (hash, "leaf hash given")
         }
@@ -81,22 +83,29 @@ fn verdict(policy: &vitrine_spec::policy::Policy, leaf: &Hash, spelled: &str, by
                 // A file that does not hold is the file's fault: nobody asked a log.
                 AnswerFault::NotTheLog(why) => ("proof.log", Exit::NotVerified, why),
                 AnswerFault::Misbehaved(why) => ("proof.inclusion", Exit::NotVerified, why),
-                AnswerFault::Quorum(why) => ("quorum", Exit::NotYet, format!("the entry is logged, with too few witnesses: {why}")),
+                AnswerFault::Quorum(why) => {
+                    ("quorum", Exit::NotYet, format!("the entry is logged, with too few witnesses: {why}"))
+                }
             })
         });
     let report = match judged {
-        Ok(logged) => Report::verified("proof.verified", format!("logged at {} of {} entries of {}", logged.index, logged.size, logged.origin))
-            .checked("log signature: a key of the policy signed the checkpoint")
-            .checked(format!("inclusion: the {spelled} is entry {}", logged.index))
-            .checked(format!("witnesses: {}", logged.witnessed()))
-            .with("index", logged.index.get())
-            .with("size", logged.size.get())
-            .with("origin", logged.origin.clone())
-            .with("witnessed_at", logged.verified.time),
+        Ok(logged) => Report::verified(
+            "proof.verified",
+            format!("logged at {} of {} entries of {}", logged.index, logged.size, logged.origin),
+        )
+        .checked("log signature: a key of the policy signed the checkpoint")
+        .checked(format!("inclusion: the {spelled} is entry {}", logged.index))
+        .checked(format!("witnesses: {}", logged.witnessed()))
+        .with("index", logged.index.get())
+        .with("size", logged.size.get())
+        .with("origin", logged.origin.clone())
+        .with("witnessed_at", logged.verified.time),
         Err((code, exit, why)) => Report::new(exit, exit.word(), code, why),
     };
     Report {
         limits: true,
-        ..report.not_checked("what the entry says, and whether its signers may say it: see `event verify` and `verify-update`")
+        ..report.not_checked(
+            "what the entry says, and whether its signers may say it: see `event verify` and `verify-update`",
+        )
     }
 }

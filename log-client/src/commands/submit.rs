@@ -95,7 +95,9 @@ pub fn run(args: Submit, out: &Out) -> Result<Exit, Failure> {
     bar.finish_and_clear();
     let report = report(&outcomes, &parcels, &spool);
     if args.files.iter().any(|file| file == Path::new("-")) {
-        for delivered in outcomes.iter().flat_map(|outcome| &outcome.delivered).filter(|delivered| delivered.file.is_none()) {
+        for delivered in
+            outcomes.iter().flat_map(|outcome| &outcome.delivered).filter(|delivered| delivered.file.is_none())
+        {
             out.data(&files::read(&delivered.proof, crate::limits::PROOF_BYTES_MAX)?);
         }
         return Ok(out.report_beside_data(&report));
@@ -124,11 +126,14 @@ fn record(file: &Path, spool: &Path) -> Result<Record, Failure> {
     let event = EventFile::parse_named(file, &bytes)?;
     let wants_place = event.wants_place();
     if wants_place {
-        super::event::check_members(&event)?;
+        crate::draft::check_members(&event)?;
     }
     let absolute = |path: &Path| {
-        std::path::absolute(path)
-            .map_err(|error| Failure::usage("file.path", "a path cannot be made absolute").side("path", path.display()).side("system", error))
+        std::path::absolute(path).map_err(|error| {
+            Failure::usage("file.path", "a path cannot be made absolute")
+                .side("path", path.display())
+                .side("system", error)
+        })
     };
     let (name, proof) = if file == Path::new("-") {
         (None, absolute(&spool.join(format!("{}.tlog-proof", event.id())))?)
@@ -153,7 +158,13 @@ fn tell(outcome: &Outcome, out: &Out) {
     }
     for rejected in &outcome.rejected {
         let name = rejected.file.as_ref().map_or_else(|| "-".to_owned(), |file| file.display().to_string());
-        out.line(&format!("{name}: refused, {} ({}): {}; kept in {}", rejected.problem.title, rejected.problem.code, rejected.problem.detail, rejected.kept.display()));
+        out.line(&format!(
+            "{name}: refused, {} ({}): {}; kept in {}",
+            rejected.problem.title,
+            rejected.problem.code,
+            rejected.problem.detail,
+            rejected.kept.display()
+        ));
     }
 }
 
@@ -165,17 +176,26 @@ fn report(outcomes: &[Outcome], parcels: &[Parcel], spool: &Spool) -> Report {
     let first_problem = outcomes.iter().flat_map(|outcome| &outcome.rejected).next();
     let waiting = outcomes.iter().find_map(|outcome| outcome.waiting.as_deref());
     let (verdict, code, reason) = match (exit, first_problem, waiting) {
-        (Exit::Done, _, _) if delivered == 0 => ("done", "submit.nothing".to_owned(), "nothing waits in the spool for this log".to_owned()),
+        (Exit::Done, _, _) if delivered == 0 => {
+            ("done", "submit.nothing".to_owned(), "nothing waits in the spool for this log".to_owned())
+        }
         (Exit::Done, _, _) => ("done", "submit.logged".to_owned(), format!("{delivered} logged, each with its proof")),
         (_, Some(rejected_one), _) => (
             "refused",
             rejected_one.problem.code.clone(),
-            format!("{rejected} refused, {delivered} logged, {spooled} in the spool; first: {}", rejected_one.problem.detail),
+            format!(
+                "{rejected} refused, {delivered} logged, {spooled} in the spool; first: {}",
+                rejected_one.problem.detail
+            ),
         ),
         (_, None, why) => (
             "spooled",
             "submit.spooled".to_owned(),
-            format!("{spooled} in the spool {}, {delivered} logged: {}", spool.dir().display(), why.unwrap_or_default()),
+            format!(
+                "{spooled} in the spool {}, {delivered} logged: {}",
+                spool.dir().display(),
+                why.unwrap_or_default()
+            ),
         ),
     };
     let mut report = Report::new(exit, verdict, &code, reason);

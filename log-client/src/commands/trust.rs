@@ -10,12 +10,11 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use vitrine_spec::body::charter::{Charter, Role};
-use vitrine_spec::checkpoint::SignedCheckpoint;
+use vitrine_spec::body::charter::Charter;
 use vitrine_spec::event::Event;
 use vitrine_spec::hash::leaf_hash;
 use vitrine_spec::policy::Policy;
-use vitrine_spec::state::{Opened, State};
+use vitrine_spec::state::State;
 use vitrine_spec::tlog_proof::TlogProof;
 use vitrine_spec::tree::LeafIndex;
 use vitrine_spec::trust::{Fingerprint, TrustFile};
@@ -23,12 +22,13 @@ use vitrine_spec::trust::{Fingerprint, TrustFile};
 use crate::answer::{self, Logged};
 use crate::clock;
 use crate::exit::{Exit, Failure};
+use crate::explain::trust_rows;
 use crate::files;
 use crate::http::Log;
 use crate::limits::POLICY_FILE_BYTES_MAX;
 use crate::output::{Out, Report};
 use crate::policies;
-use crate::replay::replay;
+use crate::replay::{current, types_of};
 use crate::verify_update::load_pins;
 
 /// `trust`.
@@ -115,17 +115,19 @@ fn init(args: Init, out: &Out) -> Result<Exit, Failure> {
     let log = Log::new(&args.log)?;
     let (charter, logged) = fetch_charter(&log, &policy, &pinned)?;
     check_log_keys(&policy, &charter)?;
-    let (signed, state) = read_state(&log, &policy, out)?;
+    let (signed, state) = current(&log, &policy, out)?;
     let text = trust_toml(&args, &pinned, &charter, &state)?;
-    let trust = TrustFile::parse(&text)
-        .map_err(|error| Failure::usage("trust.malformed", "what the log says does not make a trust file").side("reason", error))?;
-    DirBuilder::new()
-        .recursive(true)
-        .create(&args.out)
-        .map_err(|error| Failure::usage("file.write", "the directory cannot be made").side("dir", args.out.display()).side("system", error))?;
+    let trust = TrustFile::parse(&text).map_err(|error| {
+        Failure::usage("trust.malformed", "what the log says does not make a trust file").side("reason", error)
+    })?;
+    DirBuilder::new().recursive(true).create(&args.out).map_err(|error| {
+        Failure::usage("file.write", "the directory cannot be made")
+            .side("dir", args.out.display())
+            .side("system", error)
+    })?;
     files::create(&args.out.join("policy"), &policy_text, 0o644)?;
     files::create(&args.out.join("trust.toml"), text.as_bytes(), 0o644)?;
-    out.rows(&super::show::trust_rows(&trust));
+    out.rows(&trust_rows(&trust));
     let report = Report::done("trust.pinned", format!("{} is pinned in {}", charter.origin, args.out.display()))
         .checked("charter: entry 0 has the fingerprint, and is signed by operator and supervisor")
         .checked(format!("inclusion: entry 0 of {} entries, {}", logged.size, logged.witnessed()))
@@ -182,28 +184,6 @@ fn check_log_keys(policy: &Policy, charter: &Charter) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The current checkpoint, judged, and the state that its entries give.
-fn read_state(log: &Log, policy: &Policy, out: &Out) -> Result<(SignedCheckpoint, State), Failure> {
-    let note = log.checkpoint()?;
-    let (signed, _) = answer::checkpoint(policy, &note, clock::now())?;
-    let bar = out.progress(signed.size().get(), "reading entries");
-    let state = replay(log, &signed, |entries| bar.inc(entries))?;
-    bar.finish_and_clear();
-    Ok((signed, state))
-}
-
-/// Types that an issuer may log, by its opening or its role.
-fn types_of(state: &State, name: &str, opened: &Opened) -> Vec<String> {
-    match &opened.open {
-        Some(open) => open.types.keys().map(|kind| kind.name().to_owned()).collect(),
-        None => {
-            let kinds = Role::of(name).map(Role::kinds).unwrap_or_default();
-            let taken = |kind: &vitrine_spec::statement::Kind| state.charter.as_ref().is_some_and(|in_force| in_force.charter.takes(*kind));
-            kinds.iter().filter(|kind| taken(kind)).map(|kind| kind.name().to_owned()).collect()
-        }
-    }
-}
-
 fn trust_toml(args: &Init, pinned: &Fingerprint, charter: &Charter, state: &State) -> Result<String, Failure> {
     let mut text = format!(
         "# Made by `log-client trust init` from the charter with this fingerprint. What a verdict requires comes from here alone.\n\
@@ -219,7 +199,8 @@ fn trust_toml(args: &Init, pinned: &Fingerprint, charter: &Charter, state: &Stat
         if !args.issuers.is_empty() && !args.issuers.iter().any(|wanted| wanted == name.as_str()) {
             continue;
         }
-        let types: Vec<String> = types_of(state, name.as_str(), opened).iter().map(|kind| format!("\"{kind}\"")).collect();
+        let types: Vec<String> =
+            types_of(state, name.as_str(), opened).iter().map(|kind| format!("\"{kind}\"")).collect();
         let _ = write!(
             text,
             "\n[[issuer]]\nname = \"{name}\"\nepoch = {epoch}\nvkey = \"{}\"\ntypes = [{}]\n",
@@ -268,39 +249,13 @@ fn toml_text(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// `show issuers`: every issuer of a log, from its entries.
-pub fn show_issuers(log: &Log, policy: &Policy, out: &Out) -> Result<Exit, Failure> {
-    let (signed, state) = read_state(log, policy, out)?;
-    let mut list = Vec::new();
-    for ((name, epoch), opened) in state.epochs() {
-        let last = state.chain(name, *epoch).last;
-        let standing = match (&opened.closed, &opened.disowned) {
-            (_, Some(disowned)) => format!("disowned after index {}", disowned.after),
-            (Some(closed), None) => format!("closed at index {}", closed.at),
-            (None, None) => "open".to_owned(),
-        };
-        let types = types_of(&state, name.as_str(), opened);
-        let place = last.as_ref().map_or_else(|| "no chained event yet".to_owned(), |last| format!("seq {} at index {}", last.seq, last.index));
-        out.head(&format!("{name} epoch {epoch}: {standing}"));
-        out.rows(&[("key", opened.vkey.keyid()), ("types", types.join(" ")), ("opened at", opened.opened_at.to_string()), ("last", place)]);
-        list.push(json!({
-            "name": name.as_str(), "epoch": epoch, "vkey": opened.vkey.to_string(), "standing": standing, "types": types,
-            "opened_at": opened.opened_at.get(), "last_seq": last.as_ref().map(|last| last.seq),
-        }));
-    }
-    let report = Report::done("show.issuers", format!("{} issuers in {} entries of {}", list.len(), signed.size(), signed.origin()))
-        .checked("entries: all hash to the root of the checkpoint and are admissible")
-        .not_checked("the charter's fingerprint: `trust init` pins it")
-        .with("issuers", list);
-    Ok(out.report(&report))
-}
-
 fn check(args: Check, out: &Out) -> Result<Exit, Failure> {
     let pins = load_pins(Some(Path::new(&args.dir)), args.unwitnessed)?;
-    out.rows(&super::show::trust_rows(pins.trust()));
-    let report = Report::done("trust.checked", format!("{}; {}", pins.trust().origin, super::policy::summary(pins.policy())))
-        .checked("policy and trust.toml parse and fit each other")
-        .checked("no witness counts twice and no log is its own witness")
-        .not_checked("whether the log still says the same: `trust init` into another directory shows it");
+    out.rows(&trust_rows(pins.trust()));
+    let report =
+        Report::done("trust.checked", format!("{}; {}", pins.trust().origin, policies::summary(pins.policy())))
+            .checked("policy and trust.toml parse and fit each other")
+            .checked("no witness counts twice and no log is its own witness")
+            .not_checked("whether the log still says the same: `trust init` into another directory shows it");
     Ok(out.report(&report))
 }

@@ -1,0 +1,342 @@
+//! Saying what bytes are, for a person (cli.md, `show`).
+//!
+//! Pure; explains and verifies nothing. Not here: reading files and the network (`commands::show`).
+
+use vitrine_spec::checkpoint::SignedCheckpoint;
+use vitrine_spec::cosignature;
+use vitrine_spec::hash::{Hash, leaf_hash};
+use vitrine_spec::json::Value;
+use vitrine_spec::key::{KeyKind, Vkey};
+use vitrine_spec::note::{Note, Signature};
+use vitrine_spec::policy::Policy;
+use vitrine_spec::tiles::{self, Path as TilePath, decode_bundle};
+use vitrine_spec::tlog_proof::TlogProof;
+use vitrine_spec::trust::{Fingerprint, TrustFile};
+
+use crate::clock;
+use crate::event_file::{EventFile, int};
+use crate::keyfile;
+use crate::policies;
+
+/// Label and value.
+pub type Rows = Vec<(String, String)>;
+
+/// What something is.
+#[derive(Debug)]
+pub struct Shown {
+    /// One word for scripts.
+    pub kind: &'static str,
+    /// One line.
+    pub head: String,
+    /// The rest.
+    pub rows: Rows,
+}
+
+/// Says what bytes are; `name` helps with what has no mark of its own.
+pub fn classify(name: &str, bytes: &[u8]) -> Option<Shown> {
+    if let Ok(proof) = TlogProof::parse(bytes) {
+        return Some(show_proof(&proof));
+    }
+    if let Ok(event) = EventFile::parse(bytes) {
+        let head = format!("event: {}", event.kind().unwrap_or("of no known type"));
+        return Some(Shown { kind: "event", head, rows: event_rows(&event) });
+    }
+    if let Ok(signed) = SignedCheckpoint::parse(bytes) {
+        return Some(Shown {
+            kind: "checkpoint",
+            head: format!("checkpoint of {}", signed.origin()),
+            rows: checkpoint_rows(&signed),
+        });
+    }
+    if let Ok(note) = Note::parse(bytes) {
+        let mut rows: Rows = note.text.lines().map(|line| ("text".to_owned(), line.to_owned())).collect();
+        rows.extend(note.signatures.iter().map(signature_row));
+        return Some(Shown { kind: "note", head: "signed note".to_owned(), rows });
+    }
+    if let Some(path) = tile_path(name) {
+        return show_tile(&path, bytes);
+    }
+    let text = std::str::from_utf8(bytes).ok()?;
+    if let Ok(vkey) = Vkey::parse(text.trim_end_matches('\n')) {
+        return Some(key_rows("vkey", "public key", &vkey));
+    }
+    if let Ok(policy) = Policy::parse(bytes) {
+        return Some(show_policy(&policy));
+    }
+    if let Ok(trust) = TrustFile::parse(text) {
+        return Some(show_trust(&trust));
+    }
+    if text.starts_with("{\"spool\":") {
+        return Some(show_parcel(text));
+    }
+    let value: serde_json::Value = serde_json::from_str(text).ok()?;
+    let head = match (value.get("code"), value.get("detail"), value.get("_type")) {
+        (Some(code), Some(_), _) => format!("problem: {}", code.as_str().unwrap_or_default()),
+        (_, _, Some(_)) => "statement without an envelope".to_owned(),
+        _ => "JSON".to_owned(),
+    };
+    let rows = value.as_object()?.iter().map(|(name, value)| {
+        let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        (name.clone(), shown)
+    });
+    Some(Shown { kind: "json", head, rows: rows.collect() })
+}
+
+/// The tile or bundle that a file or address is named after.
+fn tile_path(name: &str) -> Option<TilePath> {
+    let at = name.rfind("tile/")?;
+    tiles::parse_path(name.get(at..)?).ok()
+}
+
+fn show_tile(path: &TilePath, bytes: &[u8]) -> Option<Shown> {
+    match path {
+        TilePath::Tile(tile) => {
+            let hashes = Hash::slice_of(bytes).filter(|_| bytes.len() == tile.bytes())?;
+            let rows = hashes.iter().enumerate().map(|(at, hash)| (format!("hash {at}"), hash.to_string()));
+            Some(Shown {
+                kind: "tile",
+                head: format!("tile: {} hashes of level {}, index {}", hashes.len(), tile.level(), tile.index()),
+                rows: rows.collect(),
+            })
+        }
+        TilePath::Bundle(bundle) => {
+            let entries = decode_bundle(bytes, bundle.width()).ok()?;
+            let first = bundle.start().get();
+            let rows = entries.iter().zip(first..).map(|(entry, index)| (format!("entry {index}"), one_line(entry)));
+            Some(Shown {
+                kind: "bundle",
+                head: format!("entry bundle: {} entries from {first}", entries.len()),
+                rows: rows.collect(),
+            })
+        }
+    }
+}
+
+/// A leaf in one line.
+pub fn one_line(leaf: &[u8]) -> String {
+    match EventFile::parse(leaf) {
+        Ok(event) => {
+            let of = |name: &str| event.header_text(name).unwrap_or("?").to_owned();
+            let place = event.header_int("seq").map_or_else(String::new, |seq| format!(" seq {seq}"));
+            format!("{} by {}{place}, event {}", event.kind().unwrap_or("?"), of("issuer"), event.id())
+        }
+        Err(_) => format!("{} bytes that are no event, leaf hash {}", leaf.len(), leaf_hash(leaf)),
+    }
+}
+
+fn show_proof(proof: &TlogProof) -> Shown {
+    let mut rows = vec![
+        ("index".to_owned(), proof.index.to_string()),
+        ("path".to_owned(), format!("{} hashes", proof.hashes.len())),
+    ];
+    if let Ok(signed) = SignedCheckpoint::parse(&proof.checkpoint) {
+        rows.extend(checkpoint_rows(&signed));
+    }
+    let mut head = format!("tlog-proof of entry {}", proof.index);
+    if let Some(leaf) = &proof.extra {
+        rows.push(("leaf hash".to_owned(), leaf_hash(leaf).to_string()));
+        match EventFile::parse(leaf) {
+            Ok(event) => {
+                head = format!("{head}: {}", event.kind().unwrap_or("an event of no known type"));
+                rows.extend(event_rows(&event));
+            }
+            Err(why) => rows.push(("leaf".to_owned(), format!("{} bytes that are no event: {why}", leaf.len()))),
+        }
+    }
+    Shown { kind: "proof", head, rows }
+}
+
+fn checkpoint_rows(signed: &SignedCheckpoint) -> Rows {
+    let mut rows = vec![
+        ("origin".to_owned(), signed.origin().to_string()),
+        ("size".to_owned(), signed.size().to_string()),
+        ("root".to_owned(), signed.root().to_string()),
+    ];
+    rows.extend(signed.checkpoint.extensions.iter().map(|line| ("extension".to_owned(), line.clone())));
+    rows.extend(signed.signatures().iter().map(signature_row));
+    rows
+}
+
+/// A signature line: whose it says it is, and the time in it where its length is that of a cosignature.
+fn signature_row(line: &Signature) -> (String, String) {
+    let cosigned = [(KeyKind::Cosign, "Ed25519 cosignature"), (KeyKind::MlDsa44, "ML-DSA-44 cosignature")]
+        .into_iter()
+        .find_map(|(kind, word)| cosignature::decode(kind, &line.bytes).map(|(time, _)| (word, time)));
+    let what = match cosigned {
+        Some((word, 0)) => format!("{word}, no time"),
+        Some((word, time)) => format!("{word} of {}", clock::show(time)),
+        None if line.bytes.len() == 64 => "Ed25519 signature".to_owned(),
+        None => format!("{} bytes of an unknown kind", line.bytes.len()),
+    };
+    ("signature".to_owned(), format!("{}+{} {what}", line.name, line.id))
+}
+
+/// An event, for a person: header, what it is about, body, signers.
+pub fn event_rows(event: &EventFile) -> Rows {
+    let mut rows: Rows = Vec::new();
+    let mut push = |label: &str, value: String| rows.push((label.to_owned(), value));
+    if event.wants_place() {
+        push("event_id", "none yet: it has no place in its chain".to_owned());
+    } else {
+        push("event_id", event.id().hex());
+    }
+    if event.kind() == Some("charter") && event.body("version").and_then(int) == Some(1) {
+        push("fingerprint", Fingerprint::new(event.id().0).to_string());
+    }
+    push("type", event.kind().unwrap_or("unknown").to_owned());
+    for (label, value) in members(event.statement().get("predicate").and_then(|predicate| predicate.get("hdr"))) {
+        let value = if label == "recorded" { event.header_int("recorded").map_or(value, clock::show) } else { value };
+        push(&label, value);
+    }
+    if let Some(Value::Array(subjects)) = event.statement().get("subject") {
+        for subject in subjects {
+            let digests: Vec<String> =
+                members(subject.get("digest")).into_iter().map(|(name, value)| format!("{name}:{value}")).collect();
+            let mut line = digests.join(" ");
+            if let Some(name) = subject.get("name").and_then(Value::as_text) {
+                line = format!("{name} {line}");
+            }
+            if let Some(size) = subject.get("annotations").and_then(|annotations| annotations.get("size")).and_then(int)
+            {
+                line = format!("{line}, {size} bytes");
+            }
+            if let Some(produced) =
+                subject.get("annotations").and_then(|annotations| annotations.get("produced")).and_then(Value::as_text)
+            {
+                line = format!("{line}, produced {produced}");
+            }
+            push("about", line);
+        }
+    }
+    for (label, value) in members(event.statement().get("predicate").and_then(|predicate| predicate.get("body"))) {
+        push(&label, value);
+    }
+    let signers: Vec<&str> = event.signers().collect();
+    push("signed by", if signers.is_empty() { "nobody yet".to_owned() } else { signers.join(" ") });
+    rows
+}
+
+fn members(value: Option<&Value>) -> Rows {
+    match value {
+        Some(Value::Object(members)) => members
+            .iter()
+            .map(|(name, value)| {
+                let text = value
+                    .as_text()
+                    .map_or_else(|| String::from_utf8_lossy(&value.to_jcs()).into_owned(), str::to_owned);
+                (name.clone(), text)
+            })
+            .collect(),
+        Some(_) | None => Vec::new(),
+    }
+}
+
+/// A key.
+pub fn key_rows(kind: &'static str, what: &str, vkey: &Vkey) -> Shown {
+    Shown {
+        kind,
+        head: format!("{what}: {}", vkey.keyid()),
+        rows: vec![
+            ("name".to_owned(), vkey.name().to_owned()),
+            ("kind".to_owned(), keyfile::kind_name(vkey.kind()).to_owned()),
+            ("vkey".to_owned(), vkey.to_string()),
+        ],
+    }
+}
+
+fn show_policy(policy: &Policy) -> Shown {
+    let mut rows: Rows = policy.logs.iter().map(|log| ("log".to_owned(), log.vkey.keyid())).collect();
+    rows.extend(policy.witnesses.iter().map(|witness| (format!("witness {}", witness.name), witness.vkey.keyid())));
+    if let Err(fault) = policy.check_one_witness_two_keys() {
+        rows.push(("refused".to_owned(), fault.to_string()));
+    }
+    Shown { kind: "policy", head: format!("policy: {}", policies::summary(policy)), rows }
+}
+
+fn show_trust(trust: &TrustFile) -> Shown {
+    Shown { kind: "trust", head: format!("trust file for {}", trust.origin), rows: trust_rows(trust) }
+}
+
+/// What a trust file pins.
+pub fn trust_rows(trust: &TrustFile) -> Rows {
+    let mut rows = vec![
+        ("charter".to_owned(), trust.charter.to_string()),
+        ("charter version".to_owned(), format!("at least {}", trust.charter_version)),
+        ("log keys".to_owned(), trust.log_keys.word().to_owned()),
+    ];
+    for issuer in trust.issuers() {
+        let types: Vec<&str> = issuer.types.iter().map(String::as_str).collect();
+        let until = issuer.until.map_or_else(String::new, |until| format!(", disowned from index {until}"));
+        rows.push((
+            format!("issuer {} {}", issuer.name, issuer.epoch),
+            format!("{} {}{until}", issuer.vkey.keyid(), types.join(" ")),
+        ));
+    }
+    for stream in trust.streams() {
+        let build = if stream.require_build { "build required" } else { "no build required" };
+        rows.push((format!("stream {} {}", stream.package_id, stream.channel), format!("{}, {build}", stream.issuer)));
+    }
+    rows
+}
+
+fn show_parcel(text: &str) -> Shown {
+    let rows = text.lines().skip(1).filter_map(|line| {
+        let record: serde_json::Value = serde_json::from_str(line).ok()?;
+        let event = EventFile::parse(record["envelope"].as_str()?.as_bytes()).ok()?;
+        Some((record["file"].as_str().unwrap_or("-").to_owned(), one_line(event.line().as_bytes())))
+    });
+    Shown {
+        kind: "spool",
+        head: "spool parcel: events that are not provably logged yet".to_owned(),
+        rows: rows.collect(),
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use vitrine_spec::key::Seed;
+    use vitrine_spec::tiles::encode_bundle;
+    use vitrine_spec::tree::LeafIndex;
+
+    fn kind_of(name: &str, bytes: &[u8]) -> Option<&'static str> {
+        classify(name, bytes).map(|shown| shown.kind)
+    }
+
+    #[test]
+    fn everything_is_called_what_it_is() {
+        let seed = Seed::new("example.com/log", KeyKind::Ed25519, [1; 32]).unwrap();
+        let sign = |text: &str| {
+            let signature = Signature::by(&seed.vkey(), seed.sign_ed25519(text.as_bytes()).unwrap().to_vec()).unwrap();
+            Note::new(text.to_owned(), vec![signature]).unwrap().print()
+        };
+        let checkpoint = sign(&format!("example.com/log\n1\n{}\n", leaf_hash(b"x")));
+        let proof = TlogProof {
+            extra: Some(b"x".to_vec()),
+            index: LeafIndex::new(0),
+            hashes: Vec::new(),
+            checkpoint: checkpoint.clone().into_bytes(),
+        };
+        let event = EventFile::unsigned(Value::object([])).print();
+        let bundle = encode_bundle([&b"x"[..], b"yz"].into_iter()).unwrap();
+        for (name, bytes, want) in [
+            ("a", proof.print(), "proof"),
+            ("a", checkpoint.into_bytes(), "checkpoint"),
+            ("a", sign("hello\n").into_bytes(), "note"),
+            ("a", event.into_bytes(), "event"),
+            ("a", seed.vkey().to_string().into_bytes(), "vkey"),
+            ("a", b"quorum none\n".to_vec(), "policy"),
+            ("http://log.example/tile/0/000.p/2", vec![0; 64], "tile"),
+            ("dir/tile/entries/000.p/2", bundle, "bundle"),
+            ("a", br#"{"code":"position","detail":"x"}"#.to_vec(), "json"),
+        ] {
+            assert_eq!(kind_of(name, &bytes), Some(want), "{name} {want}");
+        }
+        for (name, bytes) in
+            [("a", &b"\xff"[..]), ("a", b"hello"), ("a", b""), ("http://log.example/tile/0/000.p/2", &[0; 63])]
+        {
+            assert_eq!(kind_of(name, bytes), None, "{name} {bytes:?}");
+        }
+    }
+}

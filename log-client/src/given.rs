@@ -1,0 +1,137 @@
+//! Things as people give them on the command line: keys, files, digests, references (cli.md).
+//!
+//! Each is read once, here, with a message that says what was expected. Not here: what they are put together to (`draft`).
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+use vitrine_spec::key::Vkey;
+use vitrine_spec::text::hex;
+
+use crate::draft::{Attached, Reference, Subject};
+use crate::event_file::EventFile;
+use crate::exit::Failure;
+use crate::files;
+use crate::keyfile;
+use crate::limits::KEY_FILE_BYTES_MAX;
+
+/// A vkey from its text, from a file that holds it, or from a private key file.
+pub fn public_key(text: &str) -> Result<Option<Vkey>, Failure> {
+    if let Ok(vkey) = Vkey::parse(text) {
+        return Ok(Some(vkey));
+    }
+    let path = Path::new(text);
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let held = files::read_text(path, KEY_FILE_BYTES_MAX)?;
+    if held.starts_with("PRIVATE+KEY+") {
+        return Ok(Some(keyfile::read(path)?.vkey()));
+    }
+    Ok(Vkey::parse(held.trim_end_matches('\n')).ok())
+}
+
+/// A keyid from its text, or from whatever `public_key` takes.
+pub fn keyid(text: &str) -> Result<String, Failure> {
+    if vitrine_spec::words::is_keyid(text) {
+        return Ok(text.to_owned());
+    }
+    public_key(text)?.map(|vkey| vkey.keyid()).ok_or_else(|| wrong_key(text))
+}
+
+/// What is said about a key that is none.
+pub fn wrong_key(text: &str) -> Failure {
+    Failure::usage("event.key", "this is neither a vkey nor a file with a key")
+        .side("given", text)
+        .now("give a vkey, or a file with a vkey or a private key")
+}
+
+/// 16 random bytes, hex.
+pub fn nonce() -> Result<String, Failure> {
+    let mut bytes = [0u8; 16];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Failure::usage("event.random", "the system gave no randomness").side("system", error))?;
+    Ok(hex(&bytes))
+}
+
+/// SHA-256 and size of a file of any size.
+pub fn digest(path: &Path) -> Result<(String, u64), Failure> {
+    let failed = |error: std::io::Error| {
+        Failure::usage("file.read", "a file cannot be read").side("file", path.display()).side("system", error)
+    };
+    let mut file = File::open(path).map_err(failed)?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0u8; 1 << 16];
+    let mut size = 0;
+    loop {
+        let read = file.read(&mut buffer).map_err(failed)?;
+        if read == 0 {
+            return Ok((hex(&hasher.finalize()), size));
+        }
+        hasher.update(buffer.get(..read).unwrap_or_default());
+        size += read as u64;
+    }
+}
+
+/// Whether a text is 64 lowercase hexadecimal digits.
+pub fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// `REL=FILE` or `REL=HEX[@ORIGIN]`; the event, where it was a file.
+pub fn reference(text: &str) -> Result<(Reference, Option<EventFile>), Failure> {
+    let (rel, target) = text.split_once('=').ok_or_else(|| {
+        Failure::usage("event.ref", "a reference is REL=FILE or REL=EVENT_ID")
+            .side("given", text)
+            .now("for example --ref releases=build.json")
+    })?;
+    let (id, origin) = match target.split_once('@') {
+        Some((id, origin)) if is_sha256(id) => (id, Some(origin.to_owned())),
+        Some(_) | None => (target, None),
+    };
+    if is_sha256(id) {
+        return Ok((Reference { rel: rel.to_owned(), event_id: id.to_owned(), origin }, None));
+    }
+    let event = EventFile::read(Path::new(target))?;
+    if event.wants_place() {
+        return Err(Failure::usage(
+            "event.ref",
+            "the event referred to has no place yet, so its event_id is not known",
+        )
+        .side("file", target)
+        .now("submit it first; `submit` writes the event as logged back into its file"));
+    }
+    Ok((Reference { rel: rel.to_owned(), event_id: event.id().hex(), origin: None }, Some(event)))
+}
+
+/// `NAME=PATH` or `NAME=SHA256`: what a rebuild produced for one of the files.
+pub fn produced(given: &[String], subjects: &mut [Subject]) -> Result<(), Failure> {
+    for text in given {
+        let (name, value) = text.split_once('=').ok_or_else(|| {
+            Failure::usage("event.produced", "what was produced is NAME=PATH or NAME=SHA256").side("given", text)
+        })?;
+        let names: Vec<String> = subjects.iter().map(|subject| subject.name.clone()).collect();
+        let subject = subjects.iter_mut().find(|subject| subject.name == name).ok_or_else(|| {
+            Failure::usage("event.produced", "no such file was to be reproduced")
+                .side("given", name)
+                .side("files", names.join(", "))
+                .now("name the files with --ref reproduces=build.json or --subject NAME=SHA256")
+        })?;
+        subject.produced = Some(if is_sha256(value) { value.to_owned() } else { digest(Path::new(value))?.0 });
+    }
+    Ok(())
+}
+
+/// `MEDIA/TYPE=PATH`.
+pub fn attachment(text: &str) -> Result<Attached, Failure> {
+    let (media_type, path) = text.split_once('=').ok_or_else(|| {
+        Failure::usage("event.attach", "an attachment is MEDIA/TYPE=PATH")
+            .side("given", text)
+            .now("for example --attach application/json=provenance.json")
+    })?;
+    let (sha256, size) = digest(Path::new(path))?;
+    let name = Path::new(path).file_name().map(|name| name.to_string_lossy().into_owned());
+    Ok(Attached { sha256, size, media_type: media_type.to_owned(), name })
+}
