@@ -1,1 +1,3 @@
-//! x
+//! What the tests, the demo and the benchmarks share: processes, worlds, forgeries.
+
+pub mod harness;

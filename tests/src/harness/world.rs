@@ -1,0 +1,268 @@
+//! A whole log in one folder: keys, charter, three witnesses, policies, the server, issuers; all by the binaries' commands.
+//!
+//! The files have fixed names, so that what a test or a person types next is short. Not here: events (`log-client event`).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::process::{Outcome, Server, run};
+
+/// The witnesses of every world.
+pub const WITNESSES: [&str; 3] = ["w1", "w2", "w3"];
+
+/// A log with its witnesses.
+pub struct World {
+    /// Everything is in here.
+    pub folder: PathBuf,
+    /// The log's name.
+    pub origin: String,
+    /// The fingerprint of its charter.
+    pub fingerprint: String,
+    /// The witnesses that run.
+    pub witnesses: Vec<Option<Server>>,
+    /// The server, when it runs.
+    pub log: Option<Server>,
+    ports: [Option<String>; 4],
+}
+
+impl World {
+    /// Makes keys and charter, starts the witnesses, writes `policy` (both keys of each witness, 2 of 3) for verifiers and
+    /// `server.policy` (either key) for the server, initialises `log` and starts it.
+    ///
+    /// # Errors
+    /// The command that did not do what it should.
+    pub fn create(folder: &Path, origin: &str) -> Result<World, String> {
+        let mut world = World::prepare(folder, origin)?;
+        for number in 0..WITNESSES.len() {
+            world.start_witness(number)?;
+        }
+        world.write_policies()?;
+        world.start_log(&[])?;
+        Ok(world)
+    }
+
+    fn prepare(folder: &Path, origin: &str) -> Result<World, String> {
+        fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+        let folder = folder.canonicalize().map_err(|e| format!("{}: {e}", folder.display()))?;
+        let mut world = World {
+            folder,
+            origin: origin.to_owned(),
+            fingerprint: String::new(),
+            witnesses: WITNESSES.iter().map(|_| None).collect(),
+            log: None,
+            ports: [const { None }; 4],
+        };
+        let keygen = world.server(&["keygen", "--keys", "log.keys", "--origin", origin])?;
+        world.write("log.txt", &keygen.out)?;
+        world.write("log.list", &lines(&keygen.out, "log "))?;
+        for name in WITNESSES {
+            let (dir, keys, full) = (name.to_owned(), format!("{name}.keys"), format!("{name}.example"));
+            let init = run(&world.folder, "witness", ["init", "--dir", &dir, "--keys", &keys, "--name", &full])?.expect_code(0)?;
+            world.write(&format!("{name}.txt"), &init.out)?;
+        }
+        for role in ["operator", "supervisor"] {
+            world.key(role)?;
+        }
+        let types = ["build", "rebuild", "code-review", "update"];
+        let mut charter = vec!["charter", "new", "--origin", origin, "--log-keys", "log.txt"];
+        charter.extend(["--operator", "operator.key", "--supervisor", "supervisor.key"]);
+        charter.extend(types.iter().flat_map(|name| ["--type", name]));
+        charter.extend(["--site", "CH-ZH-1=Zurich", "--out", "charter.json"]);
+        world.client(&charter)?.expect_code(0)?;
+        for role in ["operator.key", "supervisor.key"] {
+            world.client(&["charter", "sign", "--key", role, "charter.json"])?.expect_code(0)?;
+        }
+        let init = world.server(&["init", "--dir", "log", "--keys", "log.keys", "--charter", "charter.json"])?;
+        let print = init.out.lines().find_map(|line| line.strip_prefix("fingerprint"));
+        print.ok_or("init prints no fingerprint")?.trim().clone_into(&mut world.fingerprint);
+        Ok(world)
+    }
+
+    /// Starts a witness, at the port that it had before.
+    ///
+    /// # Errors
+    /// What it said instead of its address.
+    pub fn start_witness(&mut self, number: usize) -> Result<(), String> {
+        let name = WITNESSES[number];
+        let keys = format!("{name}.keys");
+        let listen = self.listen(number);
+        let args = ["serve", "--dir", name, "--keys", &keys, "--listen", &listen, "--logs", "log.list"];
+        let server = Server::start(&self.folder, "witness", args, &self.path(&format!("{name}.err")))?;
+        self.ports[number] = Some(server.url.trim_start_matches("http://").to_owned());
+        self.witnesses[number] = Some(server);
+        Ok(())
+    }
+
+    fn listen(&self, number: usize) -> String {
+        self.ports[number].clone().unwrap_or_else(|| "127.0.0.1:0".to_owned())
+    }
+
+    /// Writes both policies from what the witnesses printed and where they listen.
+    fn write_policies(&self) -> Result<(), String> {
+        let mut from = vec!["--from".to_owned(), "log.txt".to_owned()];
+        for (number, name) in WITNESSES.iter().enumerate() {
+            let text = self.read(&format!("{name}.txt"))?;
+            let port = self.ports[number].as_deref().unwrap_or_default();
+            let placed: String = lines(&text, "witness ")
+                .lines()
+                .filter_map(|line| line.rsplit_once(' '))
+                .map(|(line, _)| format!("{line} http://{port}\n"))
+                .collect();
+            self.write(&format!("{name}.policy"), &placed)?;
+            from.extend(["--from".to_owned(), format!("{name}.policy")]);
+        }
+        for (keys, out) in [("any", "server.policy"), ("both", "policy")] {
+            let mut args = vec!["policy", "make", "--keys", keys, "--quorum", "2", "--out", out];
+            args.extend(from.iter().map(String::as_str));
+            self.client(&args)?.expect_code(0)?;
+        }
+        Ok(())
+    }
+
+    /// Starts the log server, at the port that it had before.
+    ///
+    /// # Errors
+    /// What it said instead of its address.
+    pub fn start_log(&mut self, more: &[&str]) -> Result<(), String> {
+        let listen = self.listen(3);
+        let mut args = vec!["serve", "--dir", "log", "--keys", "log.keys", "--listen", &listen, "--policy", "server.policy"];
+        args.extend(["--min-free", "1048576"]);
+        args.extend(more);
+        let server = Server::start(&self.folder, "log-server", args, &self.path("log.err"))?;
+        self.ports[3] = Some(server.url.trim_start_matches("http://").to_owned());
+        self.log = Some(server);
+        Ok(())
+    }
+
+    /// Kills the server with SIGKILL and starts it again.
+    ///
+    /// # Errors
+    /// As [`World::start_log`].
+    pub fn kill_log(&mut self) -> Result<(), String> {
+        if let Some(server) = self.log.take() {
+            server.kill();
+        }
+        self.start_log(&[])
+    }
+
+    /// Stops everything; each process must end by itself.
+    ///
+    /// # Errors
+    /// A process that ended with an error, or not at all.
+    pub fn stop(&mut self) -> Result<(), String> {
+        let servers = self.log.take().into_iter().chain(self.witnesses.iter_mut().filter_map(Option::take));
+        for server in servers {
+            let status = server.stop()?;
+            if !status.success() {
+                return Err(format!("a server ended with {status} after SIGTERM"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The log's address; the one it had when it does not run.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.ports[3].as_deref().unwrap_or("127.0.0.1:9"))
+    }
+
+    /// Runs `log-client` in the folder.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn client(&self, args: &[&str]) -> Result<Outcome, String> {
+        run(&self.folder, "log-client", args)
+    }
+
+    /// Runs `log-server` in the folder, which must succeed.
+    ///
+    /// # Errors
+    /// The command and what it said.
+    pub fn server(&self, args: &[&str]) -> Result<Outcome, String> {
+        run(&self.folder, "log-server", args)?.expect_code(0)
+    }
+
+    /// Makes the key `<name>.key`, named `<name>.example`.
+    ///
+    /// # Errors
+    /// The command and what it said.
+    pub fn key(&self, name: &str) -> Result<(), String> {
+        let (full, file) = (format!("{name}.example"), format!("{name}.key"));
+        self.client(&["key", "new", "--name", &full, "--out", &file])?.expect_code(0).map(|_| ())
+    }
+
+    /// Makes an event file `<file>` of an issuer; `more` goes on the command line.
+    ///
+    /// # Errors
+    /// The command and what it said.
+    pub fn event(&self, kind: &str, issuer: &str, file: &str, more: &[&str]) -> Result<(), String> {
+        let mut args = vec!["event", "new", kind, "--origin", &self.origin, "--issuer", issuer, "--out", file];
+        args.extend(more);
+        self.client(&args)?.expect_code(0).map(|_| ())
+    }
+
+    /// Submits event files with the key of their issuer, and waits for the proofs.
+    ///
+    /// # Errors
+    /// The command and what it said.
+    pub fn submit(&self, issuer: &str, files: &[&str]) -> Result<Outcome, String> {
+        let (key, url, spool) = (format!("{issuer}.key"), self.url(), format!("spool-{issuer}"));
+        let mut args = vec!["submit", "--log", &url, "--policy", "policy", "--key", &key, "--spool", &spool];
+        args.extend(files);
+        self.client(&args)?.expect_code(0)
+    }
+
+    /// Opens an issuer: makes its key and an opening that it and the operator sign.
+    ///
+    /// # Errors
+    /// The command and what it said.
+    pub fn open(&self, issuer: &str, fields: &[&str]) -> Result<(), String> {
+        self.key(issuer)?;
+        let (key, file) = (format!("{issuer}.key"), format!("open-{issuer}.json"));
+        let mut more = vec!["--vkey", &key, "--cosigner", "operator.key", "--field", "heartbeat_s=86400"];
+        more.extend(["--field", "jurisdiction=CH"]);
+        more.extend(fields.iter().flat_map(|field| ["--field", field]));
+        self.event("issuer-open", issuer, &file, &more)?;
+        for signer in [key.as_str(), "operator.key"] {
+            self.client(&["event", "sign", "--key", signer, &file])?.expect_code(0)?;
+        }
+        self.submit(issuer, &[&file]).map(|_| ())
+    }
+
+    /// Pins the charter, the policy and every issuer into `trust`.
+    ///
+    /// # Errors
+    /// The command and what it said.
+    pub fn trust(&self, out: &str, more: &[&str]) -> Result<Outcome, String> {
+        let url = self.url();
+        let mut args = vec!["trust", "init", "--log", &url, "--charter", &self.fingerprint, "--policy", "policy", "--out", out];
+        args.extend(more);
+        self.client(&args)?.expect_code(0)
+    }
+
+    /// A path in the folder.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Reads a file of the folder.
+    ///
+    /// # Errors
+    /// Its path and why not.
+    pub fn read(&self, name: &str) -> Result<String, String> {
+        fs::read_to_string(self.path(name)).map_err(|e| format!("{name}: {e}"))
+    }
+
+    /// Writes a file of the folder.
+    ///
+    /// # Errors
+    /// Its path and why not.
+    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> Result<(), String> {
+        fs::write(self.path(name), bytes).map_err(|e| format!("{name}: {e}"))
+    }
+}
+
+fn lines(text: &str, prefix: &str) -> String {
+    text.lines().filter(|line| line.starts_with(prefix)).map(|line| format!("{line}\n")).collect()
+}
