@@ -6,15 +6,15 @@ use alloc::format;
 use alloc::string::{String, ToString as _};
 
 use super::proven::{check_signers, issuer_line, read_event, unreadable};
-use super::{Account, Code, Fault, Verdict};
+use super::{Account, Code, Fault, Pins, Verdict};
 use crate::checkpoint::Origin;
 use crate::envelope::Envelope;
 use crate::trust::TrustFile;
 
 /// Whether the bytes are an event, signed as it asks for, by an issuer whom the trust file lets say it [V-32].
-pub fn verify_event(envelope: &[u8], trust: &TrustFile) -> Verdict {
+pub fn verify_event(envelope: &[u8], pins: &Pins) -> Verdict {
     let mut account = Account::default();
-    let end = judge(envelope, trust, &mut account);
+    let end = judge(envelope, pins.trust(), &mut account);
     account.close(end)
 }
 

@@ -674,27 +674,31 @@ fn a_signed_event_is_judged_without_its_log() {
     let log = log();
     let leaf = &log.world.leaves[usize::try_from(log.update).unwrap()];
     let trust = Trust::default();
-    let verdict = verify_event(leaf, &trust.file());
+    let verdict = verify_event(leaf, &trust.pins());
     assert_code(&verdict, Code::Verified, &["an event of type update of release", ORIGIN]);
     assert!(has(&verdict.not_checked, "log: whether the event is in it"), "{verdict:#?}");
     let pretty = serde_json::to_vec_pretty(&serde_json::from_slice::<serde_json::Value>(leaf).unwrap()).unwrap();
-    assert_code(&verify_event(&pretty, &trust.file()), Code::Verified, &[]);
+    assert_code(&verify_event(&pretty, &trust.pins()), Code::Verified, &[]);
     let mut disowned = trust.clone();
     disowned.issuers[0].2 = Some(0);
-    let verdict = verify_event(leaf, &disowned.file());
+    let verdict = verify_event(leaf, &disowned.pins());
     assert_code(&verdict, Code::Verified, &[]);
     assert!(has(&verdict.not_checked, "issuer: that it stands before entry 0"), "{verdict:#?}");
-    let other = Trust { origin: "log.example/other".into(), ..Trust::default() };
-    assert_code(&verify_event(leaf, &other.file()), Code::EventOrigin, &[]);
+    let mut foreign = log.world.clone();
+    let subject = json!([{"digest": {"sha256": "0".repeat(64)}}]);
+    let at = foreign.event("release", "heartbeat", subject, json!({"to": 1}), json!({"origin": "log.example/other"}));
+    let leaf = &foreign.leaves[usize::try_from(at).unwrap()];
+    assert_code(&verify_event(leaf, &trust.pins()), Code::EventOrigin, &["log.example/other"]);
+    let leaf = &log.world.leaves[usize::try_from(log.update).unwrap()];
     let mut value: serde_json::Value = serde_json::from_slice(leaf).unwrap();
     value["signatures"][0]["sig"] = json!(b64(&[9; 64]));
-    assert_code(&verify_event(&serde_json::to_vec(&value).unwrap(), &trust.file()), Code::EventSignature, &[]);
+    assert_code(&verify_event(&serde_json::to_vec(&value).unwrap(), &trust.pins()), Code::EventSignature, &[]);
     value["signatures"] = json!([]);
-    assert_code(&verify_event(&serde_json::to_vec(&value).unwrap(), &trust.file()), Code::EventMalformed, &[]);
+    assert_code(&verify_event(&serde_json::to_vec(&value).unwrap(), &trust.pins()), Code::EventMalformed, &[]);
     let mut nobody = trust;
     nobody.issuers.retain(|(name, ..)| *name != "release");
     nobody.streams.clear();
-    assert_code(&verify_event(leaf, &nobody.file()), Code::IssuerUnknown, &[]);
+    assert_code(&verify_event(leaf, &nobody.pins()), Code::IssuerUnknown, &[]);
 }
 
 #[test]
