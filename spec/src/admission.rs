@@ -52,7 +52,9 @@ impl Draft {
         rules::check_taken(state, kind)?;
         let statement = statement?;
         if self.sealed.is_some() {
-            return Err(Refusal::Malformed(format!("a sealed record came with an event of type {kind}, which is not sealed")));
+            return Err(Refusal::Malformed(format!(
+                "a sealed record came with an event of type {kind}, which is not sealed"
+            )));
         }
         rules::check_chained(state, &statement)?;
         Ok(Event { id: self.id, envelope: self.envelope, statement })
@@ -164,14 +166,17 @@ pub fn plan(event: &Event) -> Vec<Query> {
     }
     match &event.statement.body {
         Body::Open(open) => queries.extend(
-            open.previous.as_ref().map(|named| Query::At(header.issuer.clone(), header.epoch.saturating_sub(1), named.seq)),
+            open.previous
+                .as_ref()
+                .map(|named| Query::At(header.issuer.clone(), header.epoch.saturating_sub(1), named.seq)),
         ),
         Body::Close(close) => queries.push(Query::At(close.issuer.clone(), close.epoch, close.last.seq)),
         Body::Charter(charter) => {
             for role in Role::ALL {
                 let holder = charter.holder(role);
                 let previous = holder.previous.as_ref().zip(Name::new(role.name()));
-                queries.extend(previous.map(|(named, name)| Query::At(name, holder.epoch.saturating_sub(1), named.seq)));
+                queries
+                    .extend(previous.map(|(named, name)| Query::At(name, holder.epoch.saturating_sub(1), named.seq)));
             }
         }
         Body::Heartbeat { .. }

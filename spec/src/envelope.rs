@@ -118,9 +118,7 @@ impl Submission {
         let mut members = Members::of("", &value)?;
         let envelope = Envelope::read(members.req("envelope")?, least)?;
         let sealed = match members.opt_text("sealed")? {
-            Some(text) => {
-                Some(text::unb64(text).map_err(|error| Refusal::Malformed(format!("sealed: {error}")))?)
-            }
+            Some(text) => Some(text::unb64(text).map_err(|error| Refusal::Malformed(format!("sealed: {error}")))?),
             None => None,
         };
         members.done()?;
@@ -159,7 +157,10 @@ impl Envelope {
             let mut members = Members::of("envelope", value)?;
             let payload_type = members.text("payloadType")?;
             if payload_type != PAYLOAD_TYPE {
-                return words::value("envelope.payloadType", format!("{} is not {PAYLOAD_TYPE}", Quote::of(payload_type)));
+                return words::value(
+                    "envelope.payloadType",
+                    format!("{} is not {PAYLOAD_TYPE}", Quote::of(payload_type)),
+                );
             }
             let payload = match text::unb64(members.text("payload")?) {
                 Ok(payload) => payload,
@@ -236,7 +237,10 @@ mod tests {
         // [E-1] [E-2]
         assert_eq!(pae(b"{}"), b"DSSEv1 28 application/vnd.in-toto+json 2 {}");
         assert_eq!(EventId::of(b"{}").0, Hash::of(b"DSSEv1 28 application/vnd.in-toto+json 2 {}"));
-        assert_eq!(pae_of("http://example.com/HelloWorld", b"hello world"), b"DSSEv1 29 http://example.com/HelloWorld 11 hello world");
+        assert_eq!(
+            pae_of("http://example.com/HelloWorld", b"hello world"),
+            b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
+        );
     }
 
     #[test]

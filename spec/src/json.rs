@@ -53,7 +53,9 @@ pub enum JsonError {
     #[error("byte {0} stands for U+0000")]
     Nul(usize),
     /// A number that is no integer in its one spelling, or too large.
-    #[error("the number at byte {0} is not an integer of at most 2^53 - 1 without leading zeros, sign of zero, fraction or exponent")]
+    #[error(
+        "the number at byte {0} is not an integer of at most 2^53 - 1 without leading zeros, sign of zero, fraction or exponent"
+    )]
     Number(usize),
     /// More than [`DEPTH_MAX`] containers inside each other.
     #[error("byte {0} opens a container more than 16 deep")]

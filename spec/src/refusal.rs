@@ -329,9 +329,14 @@ impl Display for Refusal {
             Refusal::TooEarly { recorded, now } => {
                 write!(f, "recorded is {recorded}, more than 60 s after the server's clock, {now}")
             }
-            Refusal::DiskFull { free, least } => write!(f, "{free} bytes are free on the log's disk, {least} must stay free"),
+            Refusal::DiskFull { free, least } => {
+                write!(f, "{free} bytes are free on the log's disk, {least} must stay free")
+            }
             Refusal::Clock { now, signed } => {
-                write!(f, "the server's clock says {now}, but {signed} was signed already; nothing is signed until it agrees")
+                write!(
+                    f,
+                    "the server's clock says {now}, but {signed} was signed already; nothing is signed until it agrees"
+                )
             }
             Refusal::Skipped => f.write_str("not looked at: an earlier line of this body was refused"),
         }

@@ -4,6 +4,7 @@
 //! the only thing that changes it. Not here: deciding them (`admission`), finding events (an index).
 
 use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -121,9 +122,9 @@ pub type StreamKey = (String, Name);
 #[derive(Clone, Debug, PartialEq)]
 pub enum Record {
     /// The charter in force.
-    Charter(InForce),
+    Charter(Box<InForce>),
     /// An epoch of an issuer.
-    Opened(EpochKey, Opened),
+    Opened(EpochKey, Box<Opened>),
     /// Its chain.
     Chain(EpochKey, Chain),
     /// The last release number of a stream.
@@ -206,9 +207,9 @@ impl State {
 
     fn put(&mut self, record: Record) {
         match record {
-            Record::Charter(charter) => self.charter = Some(charter),
+            Record::Charter(charter) => self.charter = Some(*charter),
             Record::Opened(key, opened) => {
-                self.opened.insert(key, opened);
+                self.opened.insert(key, *opened);
             }
             Record::Chain(key, chain) => {
                 self.chains.insert(key, chain);
@@ -224,7 +225,10 @@ impl State {
 
     /// The last epoch of an issuer.
     pub fn epoch(&self, issuer: &Name) -> Option<(u32, &Opened)> {
-        self.opened.range((issuer.clone(), 0)..=(issuer.clone(), u32::MAX)).next_back().map(|(key, opened)| (key.1, opened))
+        self.opened
+            .range((issuer.clone(), 0)..=(issuer.clone(), u32::MAX))
+            .next_back()
+            .map(|(key, opened)| (key.1, opened))
     }
 
     /// One epoch of an issuer.
@@ -303,7 +307,12 @@ impl State {
                 None => role.and_then(Role::heartbeat_s),
             },
             types: self.types_of(&name, opened),
-            streams: opened.open.iter().flat_map(|open| &open.streams).map(|s| (s, self.last_release(&s.package_id, &s.channel) + 1)).collect(),
+            streams: opened
+                .open
+                .iter()
+                .flat_map(|open| &open.streams)
+                .map(|s| (s, self.last_release(&s.package_id, &s.channel) + 1))
+                .collect(),
             sites: opened.open.as_ref().map_or(&[], |open| &open.sites),
         })
     }
@@ -335,8 +344,8 @@ impl State {
 
     /// All records, as an index keeps them.
     pub fn records(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
-        let charter = self.charter.iter().cloned().map(Record::Charter);
-        let opened = self.opened.iter().map(|(key, opened)| Record::Opened(key.clone(), opened.clone()));
+        let charter = self.charter.iter().cloned().map(|charter| Record::Charter(Box::new(charter)));
+        let opened = self.opened.iter().map(|(key, opened)| Record::Opened(key.clone(), Box::new(opened.clone())));
         let chains = self.chains.iter().map(|(key, chain)| Record::Chain(key.clone(), *chain));
         let streams = self.streams.iter().map(|(key, last)| Record::Stream(key.clone(), *last));
         let keys = self.keys.iter().map(|(key, owner)| Record::Key(key.clone(), owner.clone()));
@@ -376,16 +385,17 @@ impl State {
                 let index = LeafIndex::new(members.int("index", 0, u64::MAX)?);
                 let body = members.req("body")?;
                 let charter = Charter::read(&mut Members::of("body", body)?)?;
-                Record::Charter(InForce::new(id, index, first, charter, body))
+                Record::Charter(Box::new(InForce::new(id, index, first, charter, body)))
             }
             "opened" => {
                 let key = epoch_key()?;
                 let opened = decode_opened(&mut members, key.1)?;
-                Record::Opened(key, opened)
+                Record::Opened(key, Box::new(opened))
             }
             "chain" => Record::Chain(epoch_key()?, decode_chain(&mut members)?),
             "stream" => {
-                let channel = Name::new(one).ok_or_else(|| Refusal::Malformed("the key names no channel".to_owned()))?;
+                let channel =
+                    Name::new(one).ok_or_else(|| Refusal::Malformed("the key names no channel".to_owned()))?;
                 Record::Stream((two.unwrap_or_default().to_owned(), channel), members.int("last", 0, u64::MAX)?)
             }
             "key" => Record::Key(one.to_owned(), members.text("owner")?.to_owned()),
@@ -434,7 +444,8 @@ fn encode(record: &Record) -> (Vec<u8>, Vec<u8>) {
         Record::Opened((name, epoch), opened) => {
             let closed = opened.closed.as_ref();
             let last = closed.and_then(|closed| closed.last.as_ref());
-            let word = |reason: Reason| Reason::WORDS.iter().find(|(_, r)| *r == reason).map(|(word, _)| Value::from(*word));
+            let word =
+                |reason: Reason| Reason::WORDS.iter().find(|(_, r)| *r == reason).map(|(word, _)| Value::from(*word));
             let value = optional(Vec::from([
                 ("body", opened.open.as_ref().map(|_| raw(&opened.text))),
                 ("closed_at", closed.map(|closed| int(closed.at.get()))),
@@ -472,7 +483,11 @@ fn decode_opened(members: &mut Members<'_>, epoch: u32) -> Read<Opened> {
     let vkey = read_vkey("vkey", members.text("vkey")?, KeyKind::Ed25519)?;
     let opened_at = LeafIndex::new(members.int("opened_at", 0, u64::MAX)?);
     let index = |members: &mut Members<'_>, name: &str| {
-        if members.has(name) { members.int(name, 0, u64::MAX).map(|index| Some(LeafIndex::new(index))) } else { Ok(None) }
+        if members.has(name) {
+            members.int(name, 0, u64::MAX).map(|index| Some(LeafIndex::new(index)))
+        } else {
+            Ok(None)
+        }
     };
     let mut opened = match members.opt("body") {
         Some(body) => Opened::of_open(Open::read(&mut Members::of("body", body)?, epoch)?, body, opened_at),

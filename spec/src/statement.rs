@@ -340,7 +340,8 @@ pub struct Outer<'a> {
 
 /// `hdr.origin`, looked at before anything else of a payload [L-11].
 pub fn check_origin(payload: &Value, origin: &Origin) -> Read<()> {
-    let got = payload.get("predicate").and_then(|p| p.get("hdr")).and_then(|h| h.get("origin")).and_then(Value::as_text);
+    let got =
+        payload.get("predicate").and_then(|p| p.get("hdr")).and_then(|h| h.get("origin")).and_then(Value::as_text);
     if got == Some(origin.as_str()) {
         Ok(())
     } else {

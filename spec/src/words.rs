@@ -111,7 +111,10 @@ pub fn is_text(text: &str, most: usize) -> bool {
 pub fn is_date(text: &str) -> bool {
     let bytes = text.as_bytes();
     let shape = bytes.len() == 10
-        && bytes.iter().enumerate().all(|(at, byte)| if at == 4 || at == 7 { *byte == b'-' } else { byte.is_ascii_digit() });
+        && bytes
+            .iter()
+            .enumerate()
+            .all(|(at, byte)| if at == 4 || at == 7 { *byte == b'-' } else { byte.is_ascii_digit() });
     if !shape {
         return false;
     }
@@ -240,7 +243,11 @@ impl<'a> Members<'a> {
     /// A text that `fits`; `want` says what it should be.
     pub fn word(&mut self, name: &str, want: &str, fits: impl Fn(&str) -> bool) -> Read<String> {
         let text = self.text(name)?;
-        if fits(text) { Ok(text.to_owned()) } else { value(self.at(name), format!("{} is not {want}", Quote::of(text))) }
+        if fits(text) {
+            Ok(text.to_owned())
+        } else {
+            value(self.at(name), format!("{} is not {want}", Quote::of(text)))
+        }
     }
 
     /// As [`Members::word`], for a member that may be missing.
@@ -263,7 +270,11 @@ impl<'a> Members<'a> {
         let text = self.text(name)?;
         words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| Refusal::Value {
             member: self.at(name),
-            why: format!("{} is none of {}", Quote::of(text), words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ")),
+            why: format!(
+                "{} is none of {}",
+                Quote::of(text),
+                words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ")
+            ),
         })
     }
 
@@ -442,14 +453,43 @@ mod tests {
         for date in ["2024-02-29", "2000-02-29", "2026-12-31"] {
             assert!(is_date(date), "{date}");
         }
-        for date in ["2023-02-29", "1900-02-29", "2026-04-31", "2026-13-01", "2026-1-01", "2026-00-10", "2026-01-00", "2026-01-0\u{663}"] {
+        for date in [
+            "2023-02-29",
+            "1900-02-29",
+            "2026-04-31",
+            "2026-13-01",
+            "2026-1-01",
+            "2026-00-10",
+            "2026-01-00",
+            "2026-01-0\u{663}",
+        ] {
             assert!(!is_date(date), "{date}");
         }
-        assert!(is_country("ZZ") && !is_country("Zz") && is_region("EU") && is_region("A1") && !is_region("E") && !is_region("1A"));
-        assert!(is_site("CH-ZH-1") && is_site("DE-1") && !is_site("CH") && !is_site("CH-") && !is_site("CH-A-B-C-D") && !is_site("C-ZH"));
+        assert!(
+            is_country("ZZ")
+                && !is_country("Zz")
+                && is_region("EU")
+                && is_region("A1")
+                && !is_region("E")
+                && !is_region("1A")
+        );
+        assert!(
+            is_site("CH-ZH-1")
+                && is_site("DE-1")
+                && !is_site("CH")
+                && !is_site("CH-")
+                && !is_site("CH-A-B-C-D")
+                && !is_site("C-ZH")
+        );
         assert!(is_versioned_purl("pkg:deb/debian/hello@2.10-3?arch=amd64") && is_versioned_purl("pkg:npm/%40a/b@1#x"));
-        assert!(!is_versioned_purl("pkg:npm/@a/b") && !is_versioned_purl("pkg:deb/hello@?x=@1") && !is_versioned_purl("deb/a@1"));
-        assert!(is_keyid("build.example.com+0123abcd") && !is_keyid("build.example.com+0123ABCD") && !is_keyid("+0123abcd"));
+        assert!(
+            !is_versioned_purl("pkg:npm/@a/b")
+                && !is_versioned_purl("pkg:deb/hello@?x=@1")
+                && !is_versioned_purl("deb/a@1")
+        );
+        assert!(
+            is_keyid("build.example.com+0123abcd") && !is_keyid("build.example.com+0123ABCD") && !is_keyid("+0123abcd")
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What an admitted event changes: new values of records, and nothing else.
 
 use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -35,7 +36,8 @@ impl CharterKey {
 
 /// All keys of a charter.
 pub(super) fn charter_keys(charter: &Charter) -> Vec<CharterKey> {
-    let of = |owner: String, vkey: &Vkey| CharterKey { owner, keyid: Some(vkey.keyid()), public: vkey.public().to_vec() };
+    let of =
+        |owner: String, vkey: &Vkey| CharterKey { owner, keyid: Some(vkey.keyid()), public: vkey.public().to_vec() };
     let mut keys: Vec<CharterKey> = charter.log_keys.iter().map(|key| of("the log".to_owned(), key)).collect();
     for role in Role::ALL {
         let holder = charter.holder(role);
@@ -44,7 +46,11 @@ pub(super) fn charter_keys(charter: &Charter) -> Vec<CharterKey> {
     }
     for reader in &charter.readers {
         keys.push(of(format!("the reader {}", reader.name), &reader.sign));
-        keys.push(CharterKey { owner: format!("sealing for {}", reader.name), keyid: None, public: reader.seal.clone() });
+        keys.push(CharterKey {
+            owner: format!("sealing for {}", reader.name),
+            keyid: None,
+            public: reader.seal.clone(),
+        });
     }
     keys
 }
@@ -61,7 +67,12 @@ pub(super) fn effects(state: &State, facts: &Facts, event: &Event) -> Effects {
         Body::Update(update) => {
             records.push(Record::Stream((update.package_id.clone(), update.channel.clone()), update.release_seq));
         }
-        Body::Heartbeat { .. } | Body::Build(_) | Body::Rebuild(_) | Body::Review(_) | Body::Revoke(_) | Body::Incident(_) => {}
+        Body::Heartbeat { .. }
+        | Body::Build(_)
+        | Body::Rebuild(_)
+        | Body::Review(_)
+        | Body::Revoke(_)
+        | Body::Incident(_) => {}
     }
     let mut chain = state.chain(&header.issuer, header.epoch);
     chain.newest = Some(index);
@@ -112,13 +123,13 @@ fn charter_records(
         {
             opened.closed = Some(Closed { at: index, reason: None, last: new.previous.clone() });
             opened.disowned = after(facts, &name, old.epoch, new.previous.as_ref(), index);
-            records.push(Record::Opened((name.clone(), old.epoch), opened));
+            records.push(Record::Opened((name.clone(), old.epoch), Box::new(opened)));
         }
-        records.push(Record::Opened((name, new.epoch), Opened::of_role(new.vkey.clone(), index)));
+        records.push(Record::Opened((name, new.epoch), Box::new(Opened::of_role(new.vkey.clone(), index))));
     }
     register(&charter_keys(charter), records);
     let first = before.map_or(event.id, |in_force| in_force.first);
-    records.push(Record::Charter(InForce::new(event.id, index, first, charter.clone(), &body_value(event))));
+    records.push(Record::Charter(Box::new(InForce::new(event.id, index, first, charter.clone(), &body_value(event)))));
 }
 
 fn open_records(state: &State, facts: &Facts, event: &Event, open: &Open, index: LeafIndex, records: &mut Vec<Record>) {
@@ -128,17 +139,17 @@ fn open_records(state: &State, facts: &Facts, event: &Event, open: &Open, index:
         let mut before = before.clone();
         before.closed.get_or_insert(Closed { at: index, reason: None, last: open.previous.clone() });
         before.disowned = before.disowned.or_else(|| after(facts, name, epoch, open.previous.as_ref(), index));
-        records.push(Record::Opened((name.clone(), epoch), before));
+        records.push(Record::Opened((name.clone(), epoch), Box::new(before)));
     }
     let owner = name.as_str().to_owned();
     register(&[CharterKey { owner, keyid: Some(open.vkey.keyid()), public: open.vkey.public().to_vec() }], records);
     let opened = Opened::of_open(open.clone(), &body_value(event), index);
-    records.push(Record::Opened((name.clone(), header.epoch), opened));
+    records.push(Record::Opened((name.clone(), header.epoch), Box::new(opened)));
 }
 
 fn close_records(state: &State, facts: &Facts, close: &Close, index: LeafIndex, records: &mut Vec<Record>) {
     let Some(mut opened) = state.opened(&close.issuer, close.epoch).cloned() else { return };
     opened.closed = Some(Closed { at: index, reason: Some(close.reason), last: Some(close.last.clone()) });
     opened.disowned = after(facts, &close.issuer, close.epoch, Some(&close.last), index);
-    records.push(Record::Opened((close.issuer.clone(), close.epoch), opened));
+    records.push(Record::Opened((close.issuer.clone(), close.epoch), Box::new(opened)));
 }

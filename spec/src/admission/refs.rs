@@ -52,8 +52,12 @@ fn check_needed(statement: &Statement) -> Read<()> {
     let count = |rel: Rel| statement.header.refs_of(rel).count();
     let wrong = |rel: Rel, want: &str| Err(Refusal::RefKind(format!("{} references {rel}, {want}", count(rel))));
     match &statement.body {
-        Body::Update(update) if update.built_here && count(Rel::Releases) == 0 => wrong(Rel::Releases, "built_here asks for 1 to 8"),
-        Body::Update(update) if !update.built_here && count(Rel::Releases) > 0 => wrong(Rel::Releases, "none without built_here"),
+        Body::Update(update) if update.built_here && count(Rel::Releases) == 0 => {
+            wrong(Rel::Releases, "built_here asks for 1 to 8")
+        }
+        Body::Update(update) if !update.built_here && count(Rel::Releases) > 0 => {
+            wrong(Rel::Releases, "none without built_here")
+        }
         Body::Revoke(_) if count(Rel::Revokes) == 0 => wrong(Rel::Revokes, "a revocation has 1"),
         _ => Ok(()),
     }
@@ -63,12 +67,20 @@ fn check_target(facts: &Facts, statement: &Statement, found: &Ref) -> Read<()> {
     let by_place = found.at.as_ref().and_then(|at| facts.get(&Query::At(at.issuer.clone(), at.epoch, at.seq)));
     let target = facts.get(&Query::Id(found.event_id)).or(by_place.filter(|logged| logged.event.id == found.event_id));
     let Some(target) = target else {
-        return Err(Refusal::RefMissing(format!("{} names {}, which is not in this log before this event", found.rel, found.event_id)));
+        return Err(Refusal::RefMissing(format!(
+            "{} names {}, which is not in this log before this event",
+            found.rel, found.event_id
+        )));
     };
     let kind = target.event.statement.kind;
     let (_, to, _) = rule(found.rel);
     if to.is_some_and(|to| to != kind) {
-        return Err(Refusal::RefKind(format!("{} leads to {}, entry {} is {kind}", found.rel, shown(to), target.index)));
+        return Err(Refusal::RefKind(format!(
+            "{} leads to {}, entry {} is {kind}",
+            found.rel,
+            shown(to),
+            target.index
+        )));
     }
     if found.at.is_some() != kind.is_sealed() {
         return Err(Refusal::RefKind(format!("`at` stands with sealed types alone, entry {} is {kind}", target.index)));

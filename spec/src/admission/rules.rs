@@ -28,7 +28,9 @@ pub(super) fn check_taken(state: &State, kind: Kind) -> Read<()> {
     }
     match &state.charter {
         None if kind == Kind::Charter => Ok(()),
-        None => Err(Refusal::TypeUnknown(format!("{kind}: entry 0 of a log is a charter, nothing is logged before it"))),
+        None => {
+            Err(Refusal::TypeUnknown(format!("{kind}: entry 0 of a log is a charter, nothing is logged before it")))
+        }
         Some(in_force) if in_force.charter.takes(kind) => Ok(()),
         Some(_) => Err(Refusal::TypeUnknown(format!("{kind} is not among the types that the charter in force takes"))),
     }
@@ -47,8 +49,14 @@ pub(super) fn check_chained(state: &State, statement: &Statement) -> Read<()> {
     }
     let kind = statement.kind;
     match (chained(kind, mode), header.seq.is_some()) {
-        (true, false) => Err(Refusal::Malformed(format!("hdr: {kind} of {} is chained: seq and prev belong there, nonce does not", header.issuer))),
-        (false, true) => Err(Refusal::Malformed(format!("hdr: {kind} of {} is in no chain: nonce belongs there, seq and prev do not", header.issuer))),
+        (true, false) => Err(Refusal::Malformed(format!(
+            "hdr: {kind} of {} is chained: seq and prev belong there, nonce does not",
+            header.issuer
+        ))),
+        (false, true) => Err(Refusal::Malformed(format!(
+            "hdr: {kind} of {} is in no chain: nonce belongs there, seq and prev do not",
+            header.issuer
+        ))),
         _ => Ok(()),
     }
 }
@@ -67,7 +75,11 @@ pub(super) enum Standing<'a> {
 pub(super) fn standing<'a>(state: &'a State, statement: &Statement) -> Read<Standing<'a>> {
     let header = &statement.header;
     let wrong_epoch = |want: u32| {
-        Err(Refusal::Epoch { issuer: header.issuer.as_str().to_owned(), got: u64::from(header.epoch), want: u64::from(want) })
+        Err(Refusal::Epoch {
+            issuer: header.issuer.as_str().to_owned(),
+            got: u64::from(header.epoch),
+            want: u64::from(want),
+        })
     };
     let not_allowed = || Err(Refusal::TypeNotAllowed(format!("{} may not log {}", header.issuer, statement.kind)));
     let role = Role::of(header.issuer.as_str());
@@ -77,7 +89,11 @@ pub(super) fn standing<'a>(state: &'a State, statement: &Statement) -> Read<Stan
         }
         let before = state.epoch(&header.issuer);
         let want = before.map_or(1, |(epoch, _)| epoch.saturating_add(1));
-        return if header.epoch == want { Ok(Standing::Opening(before.map(|(_, opened)| opened))) } else { wrong_epoch(want) };
+        return if header.epoch == want {
+            Ok(Standing::Opening(before.map(|(_, opened)| opened)))
+        } else {
+            wrong_epoch(want)
+        };
     }
     if state.charter.is_none() {
         if role != Some(Role::Operator) {
@@ -109,11 +125,7 @@ pub(super) fn check_position(state: &State, statement: &Statement) -> Read<()> {
         _ => state.chain(&header.issuer, header.epoch).last,
     };
     let want = last.map_or((1, EventId::ZERO), |last| (last.seq + 1, last.event_id));
-    if (seq, prev) == want {
-        Ok(())
-    } else {
-        Err(Refusal::Position { got: (seq, prev.0), want: (want.0, want.1.0) })
-    }
+    if (seq, prev) == want { Ok(()) } else { Err(Refusal::Position { got: (seq, prev.0), want: (want.0, want.1.0) }) }
 }
 
 /// `recorded` and `site`.
@@ -137,7 +149,9 @@ pub(super) fn check_header(state: &State, statement: &Statement, arrival: Option
     }
     let sites = match &statement.body {
         Body::Open(open) => open.sites.as_slice(),
-        _ => state.epoch(&header.issuer).and_then(|(_, opened)| opened.open.as_ref()).map_or(&[][..], |open| &open.sites),
+        _ => {
+            state.epoch(&header.issuer).and_then(|(_, opened)| opened.open.as_ref()).map_or(&[][..], |open| &open.sites)
+        }
     };
     match &header.site {
         None if sites.is_empty() => Ok(()),
@@ -181,7 +195,10 @@ pub(super) fn check_attachments(facts: &Facts, statement: &Statement) -> Read<()
                 )));
             }
             None => {
-                return Err(Refusal::AttachmentMissing(format!("the attachment {} was not put into this log", attachment.sha256.hex())));
+                return Err(Refusal::AttachmentMissing(format!(
+                    "the attachment {} was not put into this log",
+                    attachment.sha256.hex()
+                )));
             }
         }
     }
@@ -201,7 +218,11 @@ fn subject_is(statement: &Statement, want: Hash, what: &str) -> Read<()> {
     if got == Some(want) {
         Ok(())
     } else {
-        Err(Refusal::Subject(format!("the subject is {}, {what} {}", got.map_or_else(|| "no sha256".to_owned(), |h| h.hex()), want.hex())))
+        Err(Refusal::Subject(format!(
+            "the subject is {}, {what} {}",
+            got.map_or_else(|| "no sha256".to_owned(), |h| h.hex()),
+            want.hex()
+        )))
     }
 }
 
@@ -219,7 +240,10 @@ fn check_charter(state: &State, facts: &Facts, statement: &Statement, charter: &
                 let holder = charter.holder(role);
                 check_role_epoch(role, holder.epoch, 1)?;
                 if holder.previous.is_some() {
-                    return Err(Refusal::Malformed(format!("body.{}.previous: nothing came before entry 0", role.name())));
+                    return Err(Refusal::Malformed(format!(
+                        "body.{}.previous: nothing came before entry 0",
+                        role.name()
+                    )));
                 }
             }
         }
@@ -249,7 +273,8 @@ fn check_charter(state: &State, facts: &Facts, statement: &Statement, charter: &
         }
     }
     check_new_keys(state, charter)?;
-    let origin = Origin::new(&charter.origin).map_or_else(|_| Hash::of(charter.origin.as_bytes()), |origin| origin.hash());
+    let origin =
+        Origin::new(&charter.origin).map_or_else(|_| Hash::of(charter.origin.as_bytes()), |origin| origin.hash());
     subject_is(statement, origin, "the SHA-256 of the origin is")
 }
 
@@ -269,7 +294,9 @@ fn check_role_change(facts: &Facts, role: Role, before: &Charter, charter: &Char
     match &new.previous {
         Some(named) if changed => check_named_event(facts, role.name(), old.epoch, named),
         Some(_) if new.previous == old.previous => Ok(()),
-        Some(_) => Err(Refusal::Malformed(format!("body.{}.previous stands where this version changes the key", role.name()))),
+        Some(_) => {
+            Err(Refusal::Malformed(format!("body.{}.previous stands where this version changes the key", role.name())))
+        }
         None => Ok(()),
     }
 }
@@ -297,7 +324,10 @@ fn check_new_keys(state: &State, charter: &Charter) -> Read<()> {
         }
         for registered in found.registered() {
             if let Some(owner) = state.owner(&registered) {
-                return Err(Refusal::KeyReused(format!("the key of {} is registered already, for {owner}", found.owner)));
+                return Err(Refusal::KeyReused(format!(
+                    "the key of {} is registered already, for {owner}",
+                    found.owner
+                )));
             }
             if let Some((_, owner)) = new.iter().find(|(key, _)| *key == registered) {
                 return Err(Refusal::KeyReused(format!("{} and {owner} name one key", found.owner)));
@@ -352,13 +382,19 @@ fn check_open_key(state: &State, issuer: &str, before: Option<&Opened>, vkey: &V
     if let Some(before) = kept {
         let compromised = before.closed.as_ref().and_then(|closed| closed.reason) == Some(Reason::Compromised);
         return if compromised {
-            Err(Refusal::KeyReused(format!("{} was closed as compromised, the next epoch takes a new key", vkey.keyid())))
+            Err(Refusal::KeyReused(format!(
+                "{} was closed as compromised, the next epoch takes a new key",
+                vkey.keyid()
+            )))
         } else {
             Ok(())
         };
     }
     match state.owner(&vkey.keyid()).or_else(|| state.owner_of_public(vkey.public())) {
-        Some(owner) => Err(Refusal::KeyReused(format!("the key of {issuer}, {}, is registered already, for {owner}", vkey.keyid()))),
+        Some(owner) => Err(Refusal::KeyReused(format!(
+            "the key of {issuer}, {}, is registered already, for {owner}",
+            vkey.keyid()
+        ))),
         None => Ok(()),
     }
 }
@@ -405,7 +441,10 @@ fn check_build(state: &State, statement: &Statement, build: &Build) -> Read<()> 
     if let Some(open) = own_opening(state, statement)
         && !open.builders.contains(&build.builder_id)
     {
-        return value("body.builder_id", format!("{} is none of the issuer's builders: {}", build.builder_id, open.builders.join(", ")));
+        return value(
+            "body.builder_id",
+            format!("{} is none of the issuer's builders: {}", build.builder_id, open.builders.join(", ")),
+        );
     }
     let recorded = statement.header.recorded.get();
     if build.finished.get() > recorded.saturating_add(RECORDED_AHEAD_S) {
@@ -434,7 +473,10 @@ fn check_rebuild(state: &State, statement: &Statement, rebuild: &Rebuild) -> Rea
     if let Some((_, finished)) = rebuild.period
         && finished.get() > statement.header.recorded.get().saturating_add(RECORDED_AHEAD_S)
     {
-        return value("body.finished", format!("{finished} is more than 60 s after recorded, {}", statement.header.recorded));
+        return value(
+            "body.finished",
+            format!("{finished} is more than 60 s after recorded, {}", statement.header.recorded),
+        );
     }
     rebuild.check(&statement.subject)
 }
@@ -449,7 +491,10 @@ fn check_update(state: &State, statement: &Statement, update: &Update) -> Read<(
         )));
     };
     if update.audience != Audience::All && !stream.regional {
-        return Err(Refusal::Stream(format!("the audience is regional, the stream {} {} is not", update.package_id, update.channel)));
+        return Err(Refusal::Stream(format!(
+            "the audience is regional, the stream {} {} is not",
+            update.package_id, update.channel
+        )));
     }
     let want = state.last_release(&update.package_id, &update.channel) + 1;
     if update.release_seq != want {

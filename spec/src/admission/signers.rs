@@ -29,7 +29,11 @@ pub(super) fn keys(state: &State, event: &Event, standing: &Standing<'_>, signed
         }
         match cosigner(state, event, standing, keyid) {
             Some(key) => keys.push(key.clone()),
-            None => return Err(Refusal::SignerSet(format!("{keyid} is no current key of an open issuer, nor one of this event"))),
+            None => {
+                return Err(Refusal::SignerSet(format!(
+                    "{keyid} is no current key of an open issuer, nor one of this event"
+                )));
+            }
         }
     }
     keys.push(own.clone());
@@ -54,7 +58,11 @@ fn own_key<'a>(state: &'a State, event: &'a Event, standing: &Standing<'a>) -> R
             let before = state.charter.as_ref().map(|in_force| &in_force.charter.operator);
             let signs = |key: &Vkey| event.envelope.signatures.iter().any(|signature| signature.keyid == key.keyid());
             match before {
-                Some(holder) => Ok(holder.spare.as_ref().filter(|spare| signs(spare) && !signs(&holder.vkey)).unwrap_or(&holder.vkey)),
+                Some(holder) => Ok(holder
+                    .spare
+                    .as_ref()
+                    .filter(|spare| signs(spare) && !signs(&holder.vkey))
+                    .unwrap_or(&holder.vkey)),
                 None => Err(Refusal::SignerSet("no charter is in force".into())),
             }
         }

@@ -175,7 +175,9 @@ impl Charter {
     pub fn read(members: &mut Members<'_>) -> Read<Charter> {
         let version = members.int("version", 1, MAX)?;
         if members.has("prev") != (version > 1) {
-            return Err(Refusal::Malformed(format!("body.prev is there exactly from version 2 on, this is version {version}")));
+            return Err(Refusal::Malformed(format!(
+                "body.prev is there exactly from version 2 on, this is version {version}"
+            )));
         }
         let prev = members.opt_sha256("prev")?.map(EventId);
         let protocol = members.word("protocol", PROTOCOL, |text| text == PROTOCOL)?;
@@ -191,20 +193,28 @@ impl Charter {
         let types = read_types(members, raw)?;
         let sealed = types.iter().any(|kind| kind.is_sealed());
         if sealed && readers.len() < 2 {
-            return value("body.readers", format!("{} readers, at least 2 are needed with a sealed type", readers.len()));
+            return value(
+                "body.readers",
+                format!("{} readers, at least 2 are needed with a sealed type", readers.len()),
+            );
         }
         let sites = members.objects("sites", (0, 64), |site| {
-            Ok(Site { code: site.word("code", "a site such as CH-ZH-1", words::is_site)?, name: site.str("name", 100)? })
+            Ok(Site {
+                code: site.word("code", "a site such as CH-ZH-1", words::is_site)?,
+                name: site.str("name", 100)?,
+            })
         })?;
         words::check_sorted("body.sites", &sites.iter().map(|site| site.code.as_str()).collect::<Vec<_>>())?;
         let cosign = read_cosign(members, &types)?;
         let built_here_only = members.bool("built_here_only")?;
         let predecessor = members.opt_object("predecessor", |before| {
             Ok(Predecessor {
-                origin: before.word("origin", "an origin", |text| Origin::new(text).is_ok_and(|o| o.is_for_our_logs()))?,
+                origin: before
+                    .word("origin", "an origin", |text| Origin::new(text).is_ok_and(|o| o.is_for_our_logs()))?,
                 size: TreeSize::new(before.int("size", 0, MAX)?),
                 root: before.sha256("root")?,
-                evidence: before.texts("evidence", (0, 8), false, "64 hexadecimal digits", |text| Hash::from_hex(text).is_ok())?,
+                evidence: before
+                    .texts("evidence", (0, 8), false, "64 hexadecimal digits", |text| Hash::from_hex(text).is_ok())?,
             })
         })?;
         Ok(Charter {
@@ -254,7 +264,11 @@ fn read_log_keys(members: &mut Members<'_>, origin: &str) -> Read<[Vkey; 2]> {
             return Err(Refusal::Malformed(format!("{path} is not a text")));
         };
         let vkey = read_vkey(&path, text, kind)?;
-        if vkey.name() == origin { Ok(vkey) } else { value(path, format!("the key is named {}, the log {origin}", vkey.name())) }
+        if vkey.name() == origin {
+            Ok(vkey)
+        } else {
+            value(path, format!("the key is named {}, the log {origin}", vkey.name()))
+        }
     };
     Ok([key(0, KeyKind::Ed25519)?, key(1, KeyKind::MlDsa44)?])
 }
@@ -323,7 +337,12 @@ fn read_cosign(members: &mut Members<'_>, types: &[Kind]) -> Read<BTreeMap<Kind,
             };
             match Role::of(text) {
                 Some(role) if role != Role::Vault => found.push(role),
-                _ => return value(format!("body.cosign.{name}"), format!("{} is neither operator nor supervisor", Quote::of(text))),
+                _ => {
+                    return value(
+                        format!("body.cosign.{name}"),
+                        format!("{} is neither operator nor supervisor", Quote::of(text)),
+                    );
+                }
             }
         }
         if found.is_empty() {
@@ -363,12 +382,12 @@ const SMALL_ORDER: [[u8; 32]; 5] = {
     minus_one[0] = 0xec;
     minus_one[31] = 0x7f;
     let first = [
-        0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a, 0xda, 0x09, 0x8d,
-        0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00,
+        0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a, 0xda, 0x09,
+        0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00,
     ];
     let second = [
-        0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1, 0x55, 0x9c, 0x83, 0xef, 0x5b, 0x04, 0x44, 0x5c,
-        0xc4, 0x58, 0x1c, 0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0, 0x9f, 0x11, 0x57,
+        0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1, 0x55, 0x9c, 0x83, 0xef, 0x5b, 0x04, 0x44,
+        0x5c, 0xc4, 0x58, 0x1c, 0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0, 0x9f, 0x11, 0x57,
     ];
     [zero, one, first, second, minus_one]
 };

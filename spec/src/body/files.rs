@@ -89,7 +89,11 @@ impl Build {
 }
 
 fn check_order(started: Time, finished: Time) -> Read<()> {
-    if started <= finished { Ok(()) } else { value("body.finished", format!("{finished} is before started, {started}")) }
+    if started <= finished {
+        Ok(())
+    } else {
+        value("body.finished", format!("{finished} is before started, {started}"))
+    }
 }
 
 /// What came of a rebuild.
@@ -171,7 +175,8 @@ impl Rebuild {
     /// Refuses an outcome that the files contradict [L-19].
     pub fn check(&self, subject: &[Subject]) -> Read<()> {
         let produced = subject.iter().filter(|file| file.produced.is_some()).count();
-        let equal = subject.iter().filter(|file| file.produced.is_some() && file.produced == file.digest.sha256).count();
+        let equal =
+            subject.iter().filter(|file| file.produced.is_some() && file.produced == file.digest.sha256).count();
         let fits = match self.outcome {
             Outcome::Identical => equal == subject.len(),
             Outcome::Different => produced > 0 && equal < subject.len(),

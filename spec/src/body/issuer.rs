@@ -148,8 +148,12 @@ fn read_types(members: &mut Members<'_>) -> Read<BTreeMap<Kind, Chained>> {
         let chained = match mode.as_str() {
             "strict" => Chained::Strict,
             "none" if kind.is_free() => Chained::None,
-            "none" => return value(format!("body.types.{name}"), "none is only for build, rebuild, code-review and verdict"),
-            other => return value(format!("body.types.{name}"), format!("{} is neither strict nor none", Quote::of(other))),
+            "none" => {
+                return value(format!("body.types.{name}"), "none is only for build, rebuild, code-review and verdict");
+            }
+            other => {
+                return value(format!("body.types.{name}"), format!("{} is neither strict nor none", Quote::of(other)));
+            }
         };
         types.insert(kind, chained);
     }

@@ -7,6 +7,7 @@ pub mod issuer;
 pub mod files;
 pub mod review;
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
 
@@ -25,9 +26,9 @@ use review::{Incident, Review};
 #[derive(Clone, Debug, PartialEq)]
 pub enum Body {
     /// `charter`
-    Charter(Charter),
+    Charter(Box<Charter>),
     /// `issuer-open`
-    Open(Open),
+    Open(Box<Open>),
     /// `issuer-close`
     Close(Close),
     /// `heartbeat`: everything up to this time stands before it in the chain.
@@ -54,8 +55,8 @@ impl Body {
     pub fn read(kind: Kind, epoch: u32, body: &Value) -> Read<Body> {
         let mut members = Members::of("body", body)?;
         let read = match kind {
-            Kind::Charter => Body::Charter(Charter::read(&mut members)?),
-            Kind::IssuerOpen => Body::Open(Open::read(&mut members, epoch)?),
+            Kind::Charter => Body::Charter(Box::new(Charter::read(&mut members)?)),
+            Kind::IssuerOpen => Body::Open(Box::new(Open::read(&mut members, epoch)?)),
             Kind::IssuerClose => Body::Close(Close::read(&mut members)?),
             Kind::Heartbeat => Body::Heartbeat { to: members.time("to")? },
             Kind::Build => Body::Build(Build::read(&mut members)?),
