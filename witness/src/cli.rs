@@ -7,10 +7,11 @@ use crate::clock::SystemClock;
 use crate::disk::{Disk, LockError, OsDisk};
 use crate::http;
 use crate::keys::Keys;
-use crate::limits::CONFIRM_BYTES_MAX;
+use crate::limits::{CONFIRM_BYTES_MAX, DESCRIPTORS_MIN};
 use crate::logs::Logs;
 use crate::witness::{OpenError, Setup, Witness, make_journal};
 use clap::{Args, Parser, Subcommand};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use std::fs::{DirBuilder, File};
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::net::SocketAddr;
@@ -148,12 +149,25 @@ fn init(args: &InitArgs) -> Result<(), Failure> {
     // The journal first: a stop before the keys leaves nothing that this command would refuse to finish.
     let origins = make_journal(&disk).map_err(|error| open_failure(&args.dir, error))?;
     let keys = Keys::make(&args.keys, &args.name).map_err(Failure::usage)?;
+    sync_names(&args.dir)?;
+    sync_names(&args.keys)?;
     let url = args.url.clone().unwrap_or_else(|| format!("https://{}", args.name));
     let text = describe(&keys, url.trim_end_matches('/'), origins);
     io::stdout().write_all(text.as_bytes()).map_err(Failure::system)
 }
 
-/// What `init` prints: a tlog-policy fragment, everything else in comments.
+/// Makes the names of a directory and of those it lies in durable; directories that this user may not open are skipped.
+fn sync_names(dir: &Path) -> Result<(), Failure> {
+    let failed = |path: &Path, error: io::Error| Failure::system(format!("sync {}: {error}", path.display()));
+    for path in dir.canonicalize().map_err(|error| failed(dir, error))?.ancestors() {
+        if let Ok(folder) = File::open(path) {
+            folder.sync_all().map_err(|error| failed(path, error))?;
+        }
+    }
+    Ok(())
+}
+
+/// What `init` prints: a tlog-policy fragment, everything else in comments [D-18].
 fn describe(keys: &Keys, url: &str, origins: usize) -> String {
     let [ed, pq]: [&Vkey; 2] = keys.vkeys().each_ref();
     let name = keys.name();
@@ -202,7 +216,27 @@ fn open_failure(dir: &Path, error: OpenError) -> Failure {
     }
 }
 
+/// Asks the system for enough file descriptors: running out of them must refuse a connection, never fail the journal.
+fn raise_descriptors() -> Result<(), Failure> {
+    let mut limit = getrlimit(Resource::Nofile);
+    let enough = |limit: Option<u64>| limit.is_none_or(|limit| limit >= DESCRIPTORS_MIN);
+    if enough(limit.current) {
+        return Ok(());
+    }
+    let before = limit.current.unwrap_or_default();
+    if enough(limit.maximum) {
+        limit.current = Some(DESCRIPTORS_MIN);
+        if setrlimit(Resource::Nofile, limit).is_ok() {
+            return Ok(());
+        }
+    }
+    Err(Failure::system(format!(
+        "this process may open {before} files, a witness needs {DESCRIPTORS_MIN}: run ulimit -n {DESCRIPTORS_MIN} first"
+    )))
+}
+
 fn serve(args: ServeArgs) -> Result<(), Failure> {
+    raise_descriptors()?;
     check_apart(&args.dir, &args.keys)?;
     let disk = OsDisk::lock(&args.dir)?;
     let marks = OsDisk::lock(&args.keys)?;
@@ -243,7 +277,7 @@ async fn serve_on(args: &ServeArgs, witness: Arc<Witness>) -> Result<(), Failure
         witness.logs().len(),
         witness.origins()
     );
-    // Programs that start a witness wait for this line.
+    // Programs that start a witness wait for this line [D-19].
     let mut out = io::stdout();
     writeln!(out, "witness listening on http://{address}").and_then(|()| out.flush()).map_err(failed("stdout"))?;
 

@@ -1,6 +1,6 @@
 //! The one thread that decides, signs and writes (55-witness.md).
 //!
-//! It alone owns the journal, so check and record are one step for an origin [W-9] [D-3]. Each round takes every request
+//! It alone owns the journal, so check and record are one step for an origin [W-8] [D-3]. Each round takes every request
 //! that waits, in this order:
 //! 1. each is judged against the newest checkpoint of its origin, those accepted a moment ago included;
 //! 2. the accepted ones are signed, in parallel; nobody has a signature yet;
@@ -119,7 +119,8 @@ impl Committer {
             let decision = match self.judge(&verified, ahead.map(|(_, new)| new), now) {
                 Err(reason) => Decision::No(reason.into()),
                 Ok(new) => {
-                    let same = |entry: &Entry| entry.time == new.time && is_of(entry, verified.request.checkpoint.text());
+                    let same =
+                        |entry: &Entry| entry.time == new.time && is_of(entry, verified.request.checkpoint.text());
                     let waiting = ahead.filter(|(index, _)| entries.get(*index).is_some_and(same));
                     let answered = match ahead {
                         Some(_) => None,

@@ -72,8 +72,7 @@ pub fn parse(bytes: &[u8], logs: &Logs) -> Result<Vec<Confirmed>, ConfirmError> 
     let text = std::str::from_utf8(bytes).map_err(|_| ConfirmError::NotUtf8)?;
     let mut confirmed: HashMap<String, Confirmed> = HashMap::new();
     for (line, note) in notes(text) {
-        let signed =
-            SignedCheckpoint::parse(note.as_bytes()).map_err(|source| ConfirmError::Note { line, source })?;
+        let signed = SignedCheckpoint::parse(note.as_bytes()).map_err(|source| ConfirmError::Note { line, source })?;
         let origin = signed.origin();
         let name = origin.as_str().to_owned();
         let Some(keys) = logs.keys(origin) else { return Err(ConfirmError::UnknownLog { line, origin: name }) };

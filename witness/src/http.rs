@@ -19,7 +19,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::future::Future;
-use std::io;
+use std::io::{self, Write as _};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +37,7 @@ struct Shared {
     in_flight: Arc<Semaphore>,
 }
 
-/// The routes: both prefixes are the root [W-1] [W-10].
+/// The routes; submission and monitoring prefix are the root [W-10].
 pub fn router(witness: Arc<Witness>) -> Router {
     let shared = Shared { witness, in_flight: Arc::new(Semaphore::new(IN_FLIGHT_MAX)) };
     Router::new()
@@ -119,7 +119,7 @@ pub async fn serve(
                 (Ok((stream, _)), Ok(place)) => {
                     connections.spawn(connection(stream, router.clone(), place, ending.clone()));
                 }
-                (Ok((stream, _)), Err(_)) => refuse(&stream),
+                (Ok((stream, _)), Err(_)) => refuse(stream),
                 (Err(error), _) => accept_failed(&error).await,
             },
         }
@@ -128,9 +128,7 @@ pub async fn serve(
     drop(end);
     // A witness that had to stop waits for nobody: its answers would say just that.
     let wait = if result.is_ok() { SHUTDOWN_WAIT } else { Duration::ZERO };
-    let finish = async {
-        while connections.join_next().await.is_some() {}
-    };
+    let finish = async { while connections.join_next().await.is_some() {} };
     if timeout(wait, finish).await.is_err() {
         connections.abort_all();
     }
@@ -174,10 +172,17 @@ async fn connection(stream: TcpStream, router: Router, _place: OwnedSemaphorePer
 }
 
 /// Tells one connection too many so, as far as it can be told without waiting for it [D-20].
-fn refuse(stream: &TcpStream) {
-    const ANSWER: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\ncontent-type: text/plain; charset=utf-8\r\n\
-        retry-after: 1\r\nconnection: close\r\ncontent-length: 43\r\n\r\nthis witness has all the connections it may\n";
-    let _ = stream.try_write(ANSWER);
+fn refuse(stream: TcpStream) {
+    const BODY: &str = "this witness has all the connections it may\n";
+    let answer = format!(
+        "HTTP/1.1 429 Too Many Requests\r\ncontent-type: text/plain; charset=utf-8\r\nretry-after: 1\r\n\
+         connection: close\r\ncontent-length: {}\r\n\r\n{BODY}",
+        BODY.len()
+    );
+    // A new socket has room for this; it does not block, and whether the peer reads it is the peer's affair.
+    if let Ok(mut stream) = stream.into_std() {
+        let _ = stream.write_all(answer.as_bytes());
+    }
 }
 
 /// Waits when the machine itself is out of something, as descriptors: trying again at once would only burn time.

@@ -10,7 +10,9 @@ use vitrine_spec::limits::{ADD_CHECKPOINT_BYTES_MAX, NOTE_BYTES_MAX, SIGNATURE_L
 /// Each holds a body of at most 265 KiB: 67 MiB in all.
 pub const IN_FLIGHT_MAX: usize = 256;
 /// Open connections; the next one is answered 429 and closed [D-20].
-pub const CONNECTIONS_MAX: usize = 1_024;
+pub const CONNECTIONS_MAX: usize = 512;
+/// File descriptors that the program needs: one a connection, and room for journal, lock and list files.
+pub const DESCRIPTORS_MIN: u64 = CONNECTIONS_MAX as u64 + 64;
 /// Bytes of request line and headers, and hyper's read buffer; more is answered 431 [D-20].
 pub const HEADER_BYTES_MAX: usize = 16 * 1024;
 /// Header lines of one request; more is answered 431 [D-20].

@@ -125,14 +125,8 @@ impl Entry {
         let note_length = u32::try_from(self.note.len()).ok()?;
         let counter = self.counter.to_be_bytes();
         let (time, note_length) = (self.time.to_be_bytes(), note_length.to_be_bytes());
-        let parts: [&[u8]; 6] = [
-            &counter,
-            self.origin.as_bytes(),
-            &time,
-            &note_length,
-            self.note.as_bytes(),
-            self.cosignatures.as_bytes(),
-        ];
+        let parts: [&[u8]; 6] =
+            [&counter, self.origin.as_bytes(), &time, &note_length, self.note.as_bytes(), self.cosignatures.as_bytes()];
         Some(parts.concat())
     }
 

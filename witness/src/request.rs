@@ -1,6 +1,6 @@
 //! A request before any state is looked at: parsed, its log known, its signature verified (55-witness.md).
 //!
-//! The checks are `vitrine_spec::add_checkpoint`'s; none of these needs the journal [W-4]. Not here: growth (`committer`).
+//! The checks are `vitrine_spec::add_checkpoint`'s; none of these needs the journal [W-1]. Not here: growth (`committer`).
 
 use crate::logs::Logs;
 use vitrine_spec::add_checkpoint::{AddCheckpoint, WitnessRefusal, check_signature};
@@ -19,7 +19,7 @@ pub struct Verified {
     pub note: String,
 }
 
-/// Parses a body and verifies the log's signature; no state is read [W-4].
+/// Parses a body and verifies the log's signature; no state is read [W-1].
 pub fn verify(body: &[u8], logs: &Logs) -> Result<Verified, WitnessRefusal> {
     let request = AddCheckpoint::parse(body)?;
     let signed = &request.checkpoint;
@@ -30,7 +30,7 @@ pub fn verify(body: &[u8], logs: &Logs) -> Result<Verified, WitnessRefusal> {
     Ok(Verified { request, origin, note })
 }
 
-/// The note with one line for each of these keys that signed: lines by anybody else would let strangers fill the journal.
+/// The note with one line for each of these keys that signed: lines by anybody else would let strangers fill the journal [D-17].
 pub fn with_lines_of(signed: &SignedCheckpoint, keys: &[Vkey]) -> String {
     let mut note = format!("{}\n", signed.text());
     for key in keys {

@@ -73,10 +73,7 @@ pub enum OpenError {
         origins: usize,
     },
     /// The journal.
-    #[error(
-        "journal: {0}. Nothing was signed; if the disk is sound, move the journal aside and use new keys \
-         (`witness init`), or --confirm-state FILE"
-    )]
+    #[error("journal: {fault}. Nothing was signed; {advice}", fault = .0, advice = advice(.0))]
     Journal(#[from] JournalError),
     /// The mark.
     #[error(transparent)]
@@ -93,6 +90,17 @@ pub enum OpenError {
     /// The thread cannot be started.
     #[error("start a thread: {0}")]
     Thread(std::io::Error),
+}
+
+/// What a person does about a journal that cannot be used.
+fn advice(error: &JournalError) -> &'static str {
+    match error {
+        JournalError::Disk(_) => "repair the disk or its permissions and start again",
+        JournalError::Version { .. } => "nothing here was changed",
+        JournalError::NotAJournal | JournalError::Damaged { .. } | JournalError::Record { .. } => {
+            "if the disk is sound, move the journal aside and use new keys (`witness init`), or give --confirm-state FILE"
+        }
+    }
 }
 
 /// A running witness. Dropping it ends its thread after the round under way.
@@ -156,7 +164,10 @@ impl Witness {
             (Some(scan), Some(_)) => scan,
         };
         if scan.cut() > 0 {
-            tracing::warn!("the journal ends in {} bytes of an unfinished write: left out, nothing of it was released", scan.cut());
+            tracing::warn!(
+                "the journal ends in {} bytes of an unfinished write: left out, nothing of it was released",
+                scan.cut()
+            );
         }
         let marked = mark == Some(scan.id());
         let old = heads.places();

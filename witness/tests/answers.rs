@@ -22,7 +22,7 @@ fn old(old: usize, proof: Vec<Hash>, checkpoint: SignedCheckpoint) -> Vec<u8> {
 
 #[test]
 fn a_log_grows_and_each_checkpoint_gets_both_cosignatures() {
-    // [W-8] [W-9] [D-10]
+    // [W-8] [D-10]
     let log = Log::new("log.example/one", &[KeyKind::Ed25519, KeyKind::MlDsa44]);
     let world = World::new(&[&log]);
     let witness = world.open().unwrap();
@@ -36,7 +36,7 @@ fn a_log_grows_and_each_checkpoint_gets_both_cosignatures() {
 
 #[test]
 fn each_refusal_in_the_order_of_the_protocol() {
-    // [W-2] [W-3] [W-4] [W-5] [W-6] [W-7] [W-8]
+    // [W-1] [W-2] [W-3] [W-4] [W-5] [W-6] [W-7] [W-9]
     let log = Log::ed("log.example/one");
     let stranger = Log::ed("log.example/two");
     let world = World::new(&[&log]);
@@ -46,7 +46,9 @@ fn each_refusal_in_the_order_of_the_protocol() {
     assert_eq!(status(b"old 0\n"), 400);
     assert_eq!(status(&stranger.request(0, 5)), 404);
     // An unknown origin is 404 before a wrong signature is 403.
-    let forged = |log: &Log| String::from_utf8(log.request(0, 5)).unwrap().replace("log.example/one\n5\n", "log.example/one\n6\n");
+    let forged = |log: &Log| {
+        String::from_utf8(log.request(0, 5)).unwrap().replace("log.example/one\n5\n", "log.example/one\n6\n")
+    };
     assert_eq!(status(forged(&log).as_bytes()), 403);
     // Nobody learns a size without the log's signature: 403 also where 409 would follow.
     cosigned(&witness.add_checkpoint(&log.request(0, 5)), &log.checkpoint(5));
@@ -101,7 +103,7 @@ fn a_known_keys_bad_line_beside_a_good_one() {
 
 #[test]
 fn the_monitoring_prefix_shows_what_was_answered() {
-    // [W-10]
+    // [W-10] [D-17]
     let log = Log::new("log.example/one", &[KeyKind::Ed25519, KeyKind::MlDsa44]);
     let world = World::new(&[&log]);
     let witness = world.open().unwrap();
@@ -199,7 +201,7 @@ fn a_clock_at_nought_signs_nothing() {
 
 #[test]
 fn sixteen_requests_for_one_origin_at_one_time() {
-    // [W-9] [D-3]
+    // [W-8] [D-3]
     let log = Log::ed("log.example/one");
     let world = World::new(&[&log]);
     let witness = Arc::new(world.open().unwrap());
@@ -209,13 +211,12 @@ fn sixteen_requests_for_one_origin_at_one_time() {
         let requests: Vec<(usize, Vec<u8>)> =
             (from + 1..=from + 16).map(|size| (size, log.request(from, size))).collect();
         let answers: Vec<_> = std::thread::scope(|scope| {
-            let asking: Vec<_> = requests
-                .iter()
-                .map(|(size, body)| (*size, scope.spawn(|| witness.add_checkpoint(body))))
-                .collect();
+            let asking: Vec<_> =
+                requests.iter().map(|(size, body)| (*size, scope.spawn(|| witness.add_checkpoint(body)))).collect();
             asking.into_iter().map(|(size, thread)| (size, thread.join().unwrap())).collect()
         });
-        let won: Vec<usize> = answers.iter().filter(|(_, answer)| answer.status == 200).map(|(size, _)| *size).collect();
+        let won: Vec<usize> =
+            answers.iter().filter(|(_, answer)| answer.status == 200).map(|(size, _)| *size).collect();
         assert_eq!(won.len(), 1, "{won:?}");
         for (size, answer) in answers.iter().filter(|(_, answer)| answer.status != 200) {
             assert_eq!((answer.status, text(answer)), (409, format!("{}\n", won[0])), "size {size}");

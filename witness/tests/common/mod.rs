@@ -82,6 +82,13 @@ impl Log {
         SignedCheckpoint::new(checkpoint, lines).unwrap()
     }
 
+    /// A checkpoint of this very text, extension lines included, with the Ed25519 key.
+    pub fn sign_text(&self, text: &str) -> SignedCheckpoint {
+        let seed = self.seeds.iter().find(|seed| seed.kind() == KeyKind::Ed25519).unwrap();
+        let line = Signature::by(&seed.vkey(), seed.sign_ed25519(text.as_bytes()).unwrap().to_vec()).unwrap();
+        SignedCheckpoint::parse(format!("{text}\n{}", line.line()).as_bytes()).unwrap()
+    }
+
     pub fn checkpoint(&self, size: usize) -> SignedCheckpoint {
         self.sign(size as u64, self.root(size))
     }
@@ -404,11 +411,8 @@ pub fn cosigned(answer: &Answer, checkpoint: &SignedCheckpoint) -> u64 {
     assert_eq!(answer.status, 200, "{}", text(answer));
     let lines = parse_signatures(&answer.body).unwrap();
     let keys = keys();
-    let times: Vec<u64> = lines
-        .iter()
-        .zip(keys.vkeys())
-        .map(|(line, key)| cosignature::verify(key, checkpoint, line).unwrap())
-        .collect();
+    let times: Vec<u64> =
+        lines.iter().zip(keys.vkeys()).map(|(line, key)| cosignature::verify(key, checkpoint, line).unwrap()).collect();
     assert_eq!(times.len(), 2, "one line of each key");
     assert_eq!(times[0], times[1]);
     times[0]

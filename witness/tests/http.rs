@@ -1,0 +1,286 @@
+//! The witness on a socket: routes, headers, limits, keep-alive, ending.
+//!
+//! Cites 50-policy-proof-witness.md (W) and 55-witness.md (D). Not here: what is answered and why (`answers`).
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod common;
+
+use common::{Fate, Log, World};
+use rustix::process::{Resource, getrlimit, setrlimit};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use vitrine_spec::limits::ADD_CHECKPOINT_BYTES_MAX;
+use vitrine_witness::limits::{CONNECTIONS_MAX, HEADERS_MAX, IN_FLIGHT_MAX};
+use vitrine_witness::{Fatal, Witness, http};
+
+/// A witness that listens until it is told to end.
+struct Server {
+    runtime: Runtime,
+    address: SocketAddr,
+    witness: Arc<Witness>,
+    end: Option<oneshot::Sender<()>>,
+    serving: Option<JoinHandle<Result<(), Arc<Fatal>>>>,
+}
+
+impl Server {
+    fn start(world: &World) -> Server {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let witness = Arc::new(world.open().unwrap());
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (end, ended) = oneshot::channel();
+        let serving = http::serve(listener, Arc::clone(&witness), async move {
+            let _ = ended.await;
+        });
+        let serving = Some(runtime.spawn(serving));
+        Server { runtime, address, witness, end: Some(end), serving }
+    }
+
+    fn connect(&self) -> Client {
+        let stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        Client(BufReader::new(stream))
+    }
+
+    fn end(&mut self) {
+        self.end.take().unwrap().send(()).unwrap();
+    }
+
+    fn result(&mut self) -> Result<(), Arc<Fatal>> {
+        let serving = self.serving.take().unwrap();
+        self.runtime.block_on(async { tokio::time::timeout(Duration::from_secs(30), serving).await }).unwrap().unwrap()
+    }
+}
+
+struct Client(BufReader<TcpStream>);
+
+#[derive(Debug)]
+struct Reply {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+impl Reply {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+impl Client {
+    fn send(&mut self, bytes: &[u8]) {
+        self.0.get_mut().write_all(bytes).unwrap();
+    }
+
+    fn receive(&mut self) -> Reply {
+        let mut line = String::new();
+        self.0.read_line(&mut line).unwrap();
+        let status = line.split(' ').nth(1).unwrap_or_else(|| panic!("{line:?}")).parse().unwrap();
+        let mut headers = Vec::new();
+        loop {
+            let mut line = String::new();
+            self.0.read_line(&mut line).unwrap();
+            let Some((name, value)) = line.trim_end().split_once(": ") else { break };
+            headers.push((name.to_ascii_lowercase(), value.to_owned()));
+        }
+        let mut reply = Reply { status, headers, body: String::new() };
+        let length: usize = reply.header("content-length").map_or(0, |length| length.parse().unwrap());
+        let mut body = vec![0; length];
+        self.0.read_exact(&mut body).unwrap();
+        reply.body = String::from_utf8(body).unwrap();
+        reply
+    }
+
+    fn post(&mut self, body: &[u8]) -> Reply {
+        self.send(
+            format!("POST /add-checkpoint HTTP/1.1\r\nhost: w\r\ncontent-length: {}\r\n\r\n", body.len()).as_bytes(),
+        );
+        self.send(body);
+        self.receive()
+    }
+
+    fn get(&mut self, path: &str) -> Reply {
+        self.send(format!("GET {path} HTTP/1.1\r\nhost: w\r\n\r\n").as_bytes());
+        self.receive()
+    }
+
+    /// True when the other side closed the connection.
+    fn is_closed(&mut self) -> bool {
+        self.0.read(&mut [0]).unwrap() == 0
+    }
+}
+
+#[test]
+fn one_connection_for_many_requests() {
+    // [W-8] [W-9] [W-10] [D-20]
+    let log = Log::ed("log.example/one");
+    let server = Server::start(&World::new(&[&log]));
+    let mut client = server.connect();
+    let shown = format!("/{}/checkpoint", log.hash().hex());
+    assert_eq!(client.get(&shown).status, 404);
+    let reply = client.post(&log.request(0, 5));
+    assert_eq!((reply.status, reply.header("content-type")), (200, Some("text/plain; charset=utf-8")));
+    assert_eq!(reply.body.lines().filter(|line| line.starts_with("— witness.example/w1 ")).count(), 2);
+    let checkpoint = client.get(&shown);
+    assert_eq!((checkpoint.status, checkpoint.header("cache-control")), (200, Some("no-cache")));
+    assert_eq!(checkpoint.body, log.checkpoint(5).print() + &reply.body);
+    let stale = client.post(&log.request(3, 6));
+    assert_eq!((stale.status, stale.header("content-type")), (409, Some("text/x.tlog.size")));
+    assert_eq!(stale.body, "5\n");
+    for (body, status) in [(log.request(5, 6), 200), (b"old 0\n".to_vec(), 400), (log.fork(0).request(6, 9), 422)] {
+        let reply = client.post(&body);
+        assert_eq!(reply.status, status);
+        assert!(reply.body.ends_with('\n'));
+    }
+    assert_eq!(client.get(&shown.to_uppercase()).status, 404);
+    assert_eq!(client.get("/healthz").body, "ok\n");
+    assert_eq!(client.get("/").status, 404);
+    assert_eq!(client.get("/add-checkpoint").status, 405);
+    client.send(b"POST /add-checkpoint HTTP/1.1\r\nhost: w\r\ntransfer-encoding: chunked\r\n\r\n");
+    let body = log.request(6, 7);
+    client.send(format!("{:x}\r\n", body.len()).as_bytes());
+    client.send(&[body.as_slice(), b"\r\n0\r\n\r\n"].concat());
+    assert_eq!(client.receive().status, 200);
+}
+
+#[test]
+fn bodies_above_the_limit() {
+    // [D-20]
+    let log = Log::ed("log.example/one");
+    let server = Server::start(&World::new(&[&log]));
+    let head = |length: usize| format!("POST /add-checkpoint HTTP/1.1\r\nhost: w\r\ncontent-length: {length}\r\n\r\n");
+    // Announced: refused before a byte of it is read.
+    let mut client = server.connect();
+    client.send(head(ADD_CHECKPOINT_BYTES_MAX + 1).as_bytes());
+    let reply = client.receive();
+    assert_eq!(reply.status, 413);
+    assert_eq!(reply.body, format!("the body is above {ADD_CHECKPOINT_BYTES_MAX} bytes\n"));
+    // Not announced: refused when it passes the limit.
+    let mut client = server.connect();
+    client.send(b"POST /add-checkpoint HTTP/1.1\r\nhost: w\r\ntransfer-encoding: chunked\r\n\r\n");
+    let chunk = [format!("{:x}\r\n", 16 * 1024).as_bytes(), &[b'x'; 16 * 1024], b"\r\n"].concat();
+    for _ in 0..=ADD_CHECKPOINT_BYTES_MAX / (16 * 1024) {
+        client.send(&chunk);
+    }
+    assert_eq!(client.receive().status, 413);
+    // At the limit it is read, and is no request.
+    let reply = server.connect().post(&vec![b'x'; ADD_CHECKPOINT_BYTES_MAX]);
+    assert_eq!(reply.status, 400, "{}", reply.body);
+}
+
+#[test]
+fn headers_above_the_limit() {
+    // [D-20]
+    let server = Server::start(&World::new(&[]));
+    let mut client = server.connect();
+    let many: String = (0..=HEADERS_MAX).map(|number| format!("x-{number}: y\r\n")).collect();
+    client.send(format!("GET /healthz HTTP/1.1\r\n{many}\r\n").as_bytes());
+    assert_eq!(client.receive().status, 431);
+    let mut client = server.connect();
+    client.send(format!("GET /healthz HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(17 * 1024)).as_bytes());
+    assert_eq!(client.receive().status, 431);
+    assert_eq!(server.connect().get("/healthz").status, 200);
+}
+
+#[test]
+fn requests_above_the_limit_are_told_so_before_their_body_is_read() {
+    // [D-20]
+    let log = Log::ed("log.example/one");
+    let server = Server::start(&World::new(&[&log]));
+    // Requests whose bodies do not come: each takes one place for as long as it waits.
+    let mut waiting: Vec<Client> = Vec::new();
+    for _ in 0..IN_FLIGHT_MAX {
+        let mut client = server.connect();
+        client.send(b"POST /add-checkpoint HTTP/1.1\r\nhost: w\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n");
+        // The server asks for the body only when it reads it, that is from within its place.
+        let reply = client.receive();
+        assert_eq!(reply.status, 100);
+        waiting.push(client);
+    }
+    let reply = server.connect().post(&log.request(0, 5));
+    assert_eq!((reply.status, reply.header("retry-after")), (429, Some("1")));
+    let mut first = waiting.swap_remove(0);
+    first.send(b"old 0");
+    assert_eq!(first.receive().status, 400);
+    assert_eq!(server.connect().post(&log.request(0, 5)).status, 200);
+    // The others are not waited for without end.
+    assert_eq!(waiting.pop().unwrap().receive().status, 408);
+}
+
+#[test]
+fn connections_above_the_limit_are_told_so() {
+    // [D-20]
+    // Both ends are in this process.
+    let mut files = getrlimit(Resource::Nofile);
+    files.current = files.maximum;
+    setrlimit(Resource::Nofile, files).unwrap();
+    let server = Server::start(&World::new(&[]));
+    let mut open = Vec::new();
+    for _ in 0..CONNECTIONS_MAX {
+        let mut client = server.connect();
+        assert_eq!(client.get("/healthz").status, 200);
+        open.push(client);
+    }
+    let mut client = server.connect();
+    let reply = client.receive();
+    assert_eq!((reply.status, reply.header("retry-after")), (429, Some("1")));
+    assert_eq!(reply.body, "this witness has all the connections it may\n");
+    assert!(client.is_closed());
+    // The ones that are open go on.
+    assert_eq!(open.first_mut().unwrap().get("/healthz").status, 200);
+}
+
+#[test]
+fn ending_finishes_what_is_under_way() {
+    // [D-19]
+    let log = Log::ed("log.example/one");
+    let world = World::new(&[&log]);
+    let mut server = Server::start(&world);
+    let (mut idle, mut busy) = (server.connect(), server.connect());
+    assert_eq!(idle.get("/healthz").status, 200);
+    let body = log.request(0, 5);
+    busy.send(
+        format!(
+            "POST /add-checkpoint HTTP/1.1\r\nhost: w\r\nexpect: 100-continue\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        )
+        .as_bytes(),
+    );
+    assert_eq!(busy.receive().status, 100);
+    server.end();
+    assert!(idle.is_closed());
+    busy.send(&body);
+    assert_eq!(busy.receive().status, 200);
+    assert!(server.result().is_ok());
+    assert!(TcpStream::connect(server.address).is_err());
+    assert_eq!(server.witness.add_checkpoint(&log.request(5, 6)).status, 503);
+    drop(server);
+    assert_eq!(common::known_size(&world.after_power_loss(0).open().unwrap(), &log), 5);
+}
+
+#[test]
+fn a_failed_sync_ends_the_server() {
+    // [D-3]
+    let log = Log::ed("log.example/one");
+    let world = World::new(&[&log]);
+    let mut server = Server::start(&world);
+    world.disk.plan(1, Fate::Lost);
+    let mut client = server.connect();
+    client.send(b"GET /healthz HTTP/1.1\r\nhost: w\r\n\r\n");
+    assert_eq!(client.receive().status, 200);
+    let body = log.request(0, 5);
+    client
+        .send(format!("POST /add-checkpoint HTTP/1.1\r\nhost: w\r\ncontent-length: {}\r\n\r\n", body.len()).as_bytes());
+    client.send(&body);
+    let fatal = server.result().unwrap_err().to_string();
+    assert!(fatal.contains("sync journal"), "{fatal}");
+    // Whatever the client was told, it was no signature.
+    let mut told = String::new();
+    let _ = client.0.read_to_string(&mut told);
+    assert!(!told.contains("200 OK") && !told.contains('—'), "{told}");
+}

@@ -1,0 +1,258 @@
+//! The program `witness` as a process: init, serve, signals, exit codes.
+//!
+//! Cites 55-witness.md (D). Not here: what it answers (`answers`, `http`).
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod common;
+
+use common::Log;
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+use vitrine_spec::policy::Policy;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+struct Place {
+    dir: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Place {
+        Place { dir: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_witness")).current_dir(self.dir.path()).args(arguments).output().unwrap()
+    }
+
+    fn init(&self) -> String {
+        let output =
+            self.run(&["init", "--dir", "d", "--keys", "k", "--name", "witness.example/w1", "--url", "http://w/"]);
+        assert!(output.status.success(), "{}", error(&output));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn logs(&self, logs: &[&Log]) {
+        fs::write(self.path("logs"), logs.iter().map(|log| log.lines()).collect::<String>()).unwrap();
+    }
+
+    fn serve(&self, more: &[&str]) -> Running {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_witness"))
+            .current_dir(self.dir.path())
+            .args(["serve", "--dir", "d", "--keys", "k", "--listen", "127.0.0.1:0", "--logs", "logs"])
+            .args(more)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = lines(child.stdout.take().unwrap());
+        let messages = lines(child.stderr.take().unwrap());
+        let line = stdout.recv_timeout(PATIENCE).unwrap();
+        let address = line.strip_prefix("witness listening on http://").unwrap().to_owned();
+        Running { child, address, messages }
+    }
+
+    /// Serving that must be refused; its exit code and message.
+    fn refused(&self, more: &[&str]) -> (i32, String) {
+        let serve = ["serve", "--dir", "d", "--keys", "k", "--listen", "127.0.0.1:0", "--logs", "logs"];
+        let output = self.run(&[serve.as_slice(), more].concat());
+        assert!(output.stdout.is_empty());
+        (output.status.code().unwrap(), error(&output))
+    }
+}
+
+fn error(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// The lines of a pipe as they come.
+fn lines(pipe: impl std::io::Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
+struct Running {
+    child: Child,
+    address: String,
+    messages: Receiver<String>,
+}
+
+impl Running {
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits for a message that holds `words`.
+    fn says(&self, words: &str) -> String {
+        loop {
+            let line = self.messages.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("it never said {words:?}"));
+            if line.contains(words) {
+                return line;
+            }
+        }
+    }
+
+    fn post(&self, body: &[u8]) -> (u16, String) {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let head = format!(
+            "POST /add-checkpoint HTTP/1.1\r\nhost: w\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).unwrap();
+        let status = reply.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, reply.split_once("\r\n\r\n").unwrap().1.to_owned())
+    }
+
+    fn end(mut self, signal: Signal) -> Option<i32> {
+        self.signal(signal);
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+#[test]
+fn init_makes_a_witness_once() {
+    // [D-10] [D-18]
+    let place = Place::new();
+    let printed = place.init();
+    assert!(Policy::parse(format!("{printed}quorum witness.example/w1\n").as_bytes()).is_ok());
+    assert!(printed.contains("# submission prefix http://w\n") && printed.contains("# monitoring prefix http://w\n"));
+    assert_eq!(mode(&place.path("k/ed25519.key")), 0o600);
+    assert_eq!(mode(&place.path("k/ml-dsa-44.key")), 0o600);
+    assert_eq!((mode(&place.path("k")), mode(&place.path("d"))), (0o700, 0o700));
+    assert!(place.path("d/journal").exists());
+    let journal = fs::read(place.path("d/journal")).unwrap();
+    let again = place.run(&["init", "--dir", "d", "--keys", "k", "--name", "witness.example/w1"]);
+    assert_eq!(again.status.code(), Some(2));
+    assert!(error(&again).contains("a key is never replaced"), "{}", error(&again));
+    // A restored journal goes on with new keys.
+    let other = place.run(&["init", "--dir", "d", "--keys", "k2", "--name", "witness.example/w2"]);
+    assert!(other.status.success(), "{}", error(&other));
+    assert_eq!(fs::read(place.path("d/journal")).unwrap(), journal);
+    let inside = place.run(&["init", "--dir", "d", "--keys", "d/k", "--name", "witness.example/w3"]);
+    assert_eq!(inside.status.code(), Some(2));
+    assert!(!place.path("d/k/ed25519.key").exists());
+    assert_eq!(place.run(&["init", "--dir", "d"]).status.code(), Some(2));
+}
+
+#[test]
+fn serves_until_told_to_end_and_remembers() {
+    // [D-1] [D-15] [D-19]
+    let place = Place::new();
+    place.init();
+    let (log, other) = (Log::ed("log.example/one"), Log::ed("log.example/two"));
+    place.logs(&[&log]);
+    let running = place.serve(&[]);
+    running.says("knows 1 logs, 0 origins in the journal");
+    let (status, lines) = running.post(&log.request(0, 5));
+    assert_eq!((status, lines.lines().count()), (200, 2));
+    assert_eq!(running.post(&other.request(0, 5)).0, 404);
+
+    let (code, message) = place.refused(&[]);
+    assert_eq!(code, 2);
+    assert!(message.contains("is in use by another witness"), "{message}");
+    // Nor may two journals be signed from with one pair of keys.
+    let other_dir = place.run(&["init", "--dir", "d2", "--keys", "k2", "--name", "witness.example/w2"]);
+    assert!(other_dir.status.success());
+    let serve = ["serve", "--dir", "d2", "--keys", "k", "--listen", "127.0.0.1:0", "--logs", "logs"];
+    let second = place.run(&serve);
+    assert_eq!(second.status.code(), Some(2));
+    assert!(error(&second).contains("k is in use by another witness"), "{}", error(&second));
+
+    place.logs(&[&log, &other]);
+    running.signal(Signal::HUP);
+    running.says("read again: 2 logs");
+    assert_eq!(running.post(&other.request(0, 5)).0, 200);
+    fs::write(place.path("logs"), "nonsense\n").unwrap();
+    running.signal(Signal::HUP);
+    let line = running.says("logs known before stay");
+    assert!(line.contains("line 1: a line begins with `log`"), "{line}");
+    assert_eq!(running.post(&other.request(5, 6)).0, 200);
+    assert_eq!(running.end(Signal::TERM), Some(0));
+
+    place.logs(&[&log, &other]);
+    let running = place.serve(&["--clock-was-wrong"]);
+    running.says("2 origins in the journal");
+    assert_eq!(running.post(&log.request(0, 9)), (409, "5\n".to_owned()));
+    assert_eq!(running.end(Signal::INT), Some(0));
+
+    // Killed without warning, it still remembers.
+    let running = place.serve(&[]);
+    assert_eq!(running.post(&log.request(5, 9)).0, 200);
+    assert_eq!(running.end(Signal::KILL), None);
+    let running = place.serve(&[]);
+    assert_eq!(running.post(&log.request(5, 10)), (409, "9\n".to_owned()));
+}
+
+#[test]
+fn refusals_say_what_and_what_now() {
+    // [D-6] [D-9] [D-16]
+    let place = Place::new();
+    let log = Log::ed("log.example/one");
+    place.logs(&[&log]);
+    assert_eq!(place.refused(&[]).0, 2);
+    place.init();
+    let running = place.serve(&[]);
+    assert_eq!(running.post(&log.request(0, 5)).0, 200);
+    assert_eq!(running.end(Signal::TERM), Some(0));
+
+    fs::write(place.path("confirmed"), log.checkpoint(5).print()).unwrap();
+    let (code, message) = place.refused(&["--confirm-state", "confirmed"]);
+    assert_eq!(code, 2);
+    assert!(message.contains("holds 1 origins"), "{message}");
+
+    let journal = fs::read(place.path("d/journal")).unwrap();
+    let mut damaged = journal.clone();
+    damaged[40] ^= 1;
+    fs::write(place.path("d/journal"), &damaged).unwrap();
+    let (code, message) = place.refused(&[]);
+    assert_eq!(code, 1);
+    assert!(message.contains("damaged at byte 26") && message.contains("Nothing was signed"), "{message}");
+
+    fs::remove_file(place.path("d/journal")).unwrap();
+    let (code, message) = place.refused(&[]);
+    assert_eq!(code, 1);
+    assert!(message.contains("it is missing or empty here") && message.contains("--confirm-state"), "{message}");
+    let (code, message) = place.refused(&["--confirm-state", "logs"]);
+    assert_eq!(code, 2);
+    assert!(message.contains("the note at line 1"), "{message}");
+    let running = place.serve(&["--confirm-state", "confirmed"]);
+    assert_eq!(running.post(&log.request(0, 5)), (409, "5\n".to_owned()));
+    assert_eq!(running.end(Signal::TERM), Some(0));
+
+    fs::set_permissions(place.path("k/ed25519.key"), fs::Permissions::from_mode(0o644)).unwrap();
+    let (code, message) = place.refused(&[]);
+    assert_eq!(code, 2);
+    assert!(message.contains("mode 0644") && message.contains("chmod 600"), "{message}");
+}
