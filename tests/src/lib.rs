@@ -1,3 +1,4 @@
 //! What the tests, the demo and the benchmarks share: processes, worlds, forgeries.
 
 pub mod harness;
+pub mod demo;

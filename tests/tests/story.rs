@@ -1,15 +1,57 @@
-//! The thread from one end to the other, by real processes: build, rebuild, update, an offline verdict, and what must fail.
+//! The demo's thread with small files, by real processes: what is logged, verified offline, refused, found, and held.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test reports by panicking")]
 
+use vitrine_tests::demo::product::{Product, digest, log_product, log_rebuild, open_issuers, update_file, verify};
+use vitrine_tests::demo::show::Show;
+use vitrine_tests::demo::{debian, forgeries, killing, refusals};
 use vitrine_tests::harness::world::World;
 
 #[test]
-fn an_update_is_verified_offline() {
+fn the_thread_from_one_end_to_the_other() {
     let folder = tempfile::tempdir().unwrap();
+    let mut show = Show::new(false);
     let mut world = World::create(folder.path(), "story.example/release").unwrap();
-    world.open("farm", &["types.build=none", "builders=https://story.example/farm"]).unwrap();
-    world.open("lab", &["types.rebuild=none", "independence=third-party"]).unwrap();
-    world.write("streams.json", r#"{"streams":[{"packageId":"app","channel":"stable","regional":false}]}"#).unwrap();
-    world.write("app", "the product").unwrap();
+    for (name, text) in [("log-client", "a client"), ("witness", "a witness")] {
+        std::fs::create_dir_all(world.path("built")).unwrap();
+        world.write(&format!("built/{name}"), text).unwrap();
+    }
+    let product = Product {
+        purl: "pkg:generic/vitrine@0.1.0".to_owned(),
+        tree: "89abcdef89abcdef89abcdef89abcdef89abcdef".to_owned(),
+        source: "git:story".to_owned(),
+        files: vec![world.path("built/log-client"), world.path("built/witness")],
+    };
+    open_issuers(&world, &product).unwrap();
+    log_product(&world, &mut show, &product).unwrap();
+    let produced = digest(&product.files[1]).unwrap();
+    assert_eq!(log_rebuild(&world, &product, &product.files[1], &produced, "rebuild.json").unwrap(), "identical");
+    debian::log_rebuilds(&world, &show).unwrap();
+    world.trust("trust", &[]).unwrap();
+    let audit = forgeries::audit(&world, &world.url(), "trust", "state", "report").unwrap();
+    audit.expect_code(0).unwrap();
+
+    world.stop().unwrap();
+    let verdict = verify(&world, &product.files[1], "trust", &["--proof", "rebuild.json.tlog-proof"]).unwrap();
+    let verdict = verdict.expect(0, "verified").unwrap();
+    for word in ["identical", "quorum", "farm", "experimental"] {
+        assert!(verdict.out.contains(word), "{word}: {}", verdict.out);
+    }
+    for number in 0..3 {
+        world.start_witness(number).unwrap();
+    }
+    world.start_log(&[]).unwrap();
+
+    refusals::all(&world, &mut show, &product, "trust").unwrap();
+    forgeries::fork(&world, &mut show).unwrap();
+    killing::in_the_middle(&mut world, &mut show, 8, 2).unwrap();
+    let index: usize = world
+        .read(&format!("{}.tlog-proof", update_file("log-client")))
+        .unwrap()
+        .lines()
+        .find_map(|line| line.strip_prefix("index "))
+        .unwrap()
+        .parse()
+        .unwrap();
+    forgeries::rebuilt_without_an_event(&world, &mut show, "trust", index, 2).unwrap();
     world.stop().unwrap();
 }

@@ -165,7 +165,7 @@ fn fetch_charter(log: &Log, policy: &Policy, pinned: &Fingerprint) -> Result<(Ch
             .now("check the address and the fingerprint; if both are right, this is not the log it says it is"));
     }
     match event.statement.body {
-        vitrine_spec::body::Body::Charter(charter) => Ok((charter, logged)),
+        vitrine_spec::body::Body::Charter(charter) => Ok((*charter, logged)),
         _ => Err(Failure::refused("charter", "entry 0 is not a charter").side("type", event.statement.kind)),
     }
 }
@@ -253,7 +253,7 @@ fn check(args: Check, out: &Out) -> Result<Exit, Failure> {
     let pins = load_pins(Some(Path::new(&args.dir)), args.unwitnessed)?;
     out.rows(&trust_rows(pins.trust()));
     let report =
-        Report::done("trust.checked", format!("{}; {}", pins.trust().origin, policies::summary(pins.policy())))
+        Report::done("trust.checked", format!("{} by {}", pins.trust().origin, policies::summary(pins.policy())))
             .checked("policy and trust.toml parse and fit each other")
             .checked("no witness counts twice and no log is its own witness")
             .not_checked("whether the log still says the same: `trust init` into another directory shows it");

@@ -247,7 +247,7 @@ impl Outcome {
     }
 }
 
-/// Runs `binary` in `folder` to its end.
+/// Runs `binary`, one of ours or any program by its path, in `folder` to its end.
 ///
 /// # Errors
 /// When it cannot be started or read.

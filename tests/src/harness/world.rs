@@ -217,11 +217,20 @@ impl World {
     /// # Errors
     /// The command and what it said.
     pub fn open(&self, issuer: &str, fields: &[&str]) -> Result<(), String> {
+        self.open_with(issuer, fields, &[])
+    }
+
+    /// As [`World::open`]; `arguments` goes on the command line too.
+    ///
+    /// # Errors
+    /// The command and what it said.
+    pub fn open_with(&self, issuer: &str, fields: &[&str], arguments: &[&str]) -> Result<(), String> {
         self.key(issuer)?;
         let (key, file) = (format!("{issuer}.key"), format!("open-{issuer}.json"));
         let mut more = vec!["--vkey", &key, "--cosigner", "operator.key", "--field", "heartbeat_s=86400"];
         more.extend(["--field", "jurisdiction=CH"]);
         more.extend(fields.iter().flat_map(|field| ["--field", field]));
+        more.extend(arguments);
         self.event("issuer-open", issuer, &file, &more)?;
         for signer in [key.as_str(), "operator.key"] {
             self.client(&["event", "sign", "--key", signer, &file])?.expect_code(0)?;

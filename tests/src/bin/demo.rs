@@ -1,0 +1,213 @@
+//! `./demo`: a release log with three witnesses, on this machine, logging the very program that verifies it.
+//!
+//! `demo --root <checkout> --work <folder> --tree <git tree> [--keep]`; the script `./demo` builds and calls it. The steps are
+//! in `vitrine_tests::demo`.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
+
+use vitrine_tests::demo::product::{
+    Product, digest, log_product, log_rebuild, open_issuers, update_file, verify_by,
+};
+use vitrine_tests::demo::show::Show;
+use vitrine_tests::demo::{debian, forgeries, killing, refusals};
+use vitrine_tests::harness::process::binaries;
+use vitrine_tests::harness::world::World;
+
+/// What the command line says.
+struct Arguments {
+    root: PathBuf,
+    work: PathBuf,
+    tree: String,
+    keep: bool,
+}
+
+impl Arguments {
+    fn read() -> Option<Arguments> {
+        let mut found = Arguments { root: PathBuf::new(), work: PathBuf::new(), tree: String::new(), keep: false };
+        let mut words = std::env::args().skip(1);
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "--root" => found.root = words.next()?.into(),
+                "--work" => found.work = words.next()?.into(),
+                "--tree" => found.tree = words.next()?,
+                "--keep" => found.keep = true,
+                _ => return None,
+            }
+        }
+        (found.tree.len() == 40 && found.root.is_dir()).then_some(found)
+    }
+}
+
+fn main() -> ExitCode {
+    let Some(arguments) = Arguments::read() else {
+        eprintln!("usage: ./demo [--keep]");
+        return ExitCode::from(2);
+    };
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nthe demo stopped: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The rebuild of `witness` from a clone in another folder, beside everything else.
+fn start_rebuild(arguments: &Arguments) -> Result<Child, String> {
+    let clone = arguments.work.join("rebuild").join("source");
+    if clone.exists() {
+        std::fs::remove_dir_all(&clone).map_err(|e| format!("{}: {e}", clone.display()))?;
+    }
+    let status = Command::new("git").args(["clone", "--quiet"]).arg(&arguments.root).arg(&clone).status();
+    if !status.is_ok_and(|status| status.success()) {
+        return Err(format!("git clone into {} did not succeed", clone.display()));
+    }
+    let log = std::fs::File::create(arguments.work.join("rebuild.log")).map_err(|e| e.to_string())?;
+    Command::new("cargo")
+        .args(["build", "--release", "--locked", "-p", "vitrine-witness", "--bin", "witness"])
+        .current_dir(&clone)
+        .env("CARGO_TARGET_DIR", arguments.work.join("rebuild").join("target"))
+        .stdin(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .map_err(|e| format!("cargo: {e}"))
+}
+
+fn end_rebuild(arguments: &Arguments, mut child: Child) -> Result<PathBuf, String> {
+    let status = child.wait().map_err(|e| e.to_string())?;
+    if status.success() {
+        Ok(arguments.work.join("rebuild/target/release/witness"))
+    } else {
+        Err(format!("the rebuild ended with {status}; see {}", arguments.work.join("rebuild.log").display()))
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), String> {
+    let mut show = Show::new(true);
+    show.step("a rebuild of `witness` begins in another folder, beside the rest");
+    let rebuild = start_rebuild(arguments)?;
+
+    show.step("a log, its operator and supervisor, three witnesses with two keys each");
+    let folder = arguments.work.join("world");
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    }
+    let mut world = World::create(&folder, "demo.example/release")?;
+    show.good(&format!("charter {}", world.fingerprint));
+    show.good(&format!("log-server at {}, quorum 2 of 3", world.url()));
+
+    show.step("the product logs itself");
+    let product = Product {
+        purl: "pkg:generic/vitrine@0.1.0".to_owned(),
+        tree: arguments.tree.clone(),
+        source: "git:vitrine".to_owned(),
+        files: vec![binaries().join("log-client"), binaries().join("witness")],
+    };
+    open_issuers(&world, &product)?;
+    log_product(&world, &show, &product)?;
+
+    show.step("a real detection-database stream, and four real rebuilds of Debian packages");
+    let shared = std::env::var_os("VITRINE_SHARED").map_or_else(|| arguments.root.join("../shared"), PathBuf::from);
+    let packages = debian::find_packages(&world, Some(&shared))?;
+    debian::log_rules(&world, &show, &packages)?;
+    debian::log_rebuilds(&world, &show)?;
+
+    show.step("the server is killed in the middle of submissions");
+    killing::in_the_middle(&mut world, &mut show, 24, 3)?;
+
+    show.step("the rebuild of `witness`");
+    let produced = digest(&end_rebuild(arguments, rebuild)?)?;
+    let outcome = log_rebuild(&world, &product, &product.files[1], &produced, "rebuild.json")?;
+    show.good(&format!("SHA-256 {produced}: {outcome}"));
+    show.sum(format!("logged       review, build, rebuild ({outcome}) and updates of this very program; git tree {}", product.tree));
+    show.sum("logged       two releases of the ModSecurity rules, four Debian rebuilds (three identical, one different)".to_owned());
+
+    show.step("an auditor copies the log and recomputes it");
+    let trusted = world.trust("trust", &["--without-build", "modsecurity-crs/stable"])?;
+    show.good(trusted.out.lines().last().unwrap_or_default().trim());
+    let audit = forgeries::audit(&world, &world.url(), "trust", "state", "report")?.expect_code(0)?;
+    for line in audit.out.lines().take(14) {
+        show.good(line);
+    }
+
+    show.step("every server stops; the binary that was logged verifies itself");
+    world.stop()?;
+    verify_offline(&world, &mut show, &product, outcome, &packages)?;
+
+    show.step("what must fail, fails");
+    for number in 0..3 {
+        world.start_witness(number)?;
+    }
+    world.start_log(&[])?;
+    refusals::all(&world, &mut show, &product, "trust")?;
+    forgeries::fork(&world, &mut show)?;
+    let index = index_of(&world, &update_file("log-client"))?;
+    forgeries::rebuilt_without_an_event(&world, &mut show, "trust", index, 2)?;
+
+    show.end();
+    if arguments.keep {
+        return keep(&mut world, &product);
+    }
+    world.stop()
+}
+
+fn verify_offline(
+    world: &World,
+    show: &mut Show,
+    product: &Product,
+    outcome: &str,
+    packages: &[PathBuf],
+) -> Result<(), String> {
+    for (file, more) in product.files.iter().zip([&[][..], &["--proof", "rebuild.json.tlog-proof"][..]]) {
+        let name = Product::name(file);
+        let verdict = verify_by(binaries(), world, file, "trust", more)?;
+        // The rebuild's real outcome decides: a different one refuses the update, and that is the right verdict.
+        if name == "witness" && outcome == "different" {
+            let verdict = verdict.expect(1, "rebuild.different")?;
+            show.refused("witness, with the rebuild that came out different", &verdict);
+            show.sum("refused      the update of witness together with its own rebuild, which came out different".to_owned());
+            continue;
+        }
+        let verdict = verdict.expect(0, "verified")?;
+        for line in verdict.out.lines() {
+            show.good(line);
+        }
+        show.sum(format!("verified     {name}, offline, with every server stopped"));
+    }
+    let rules = packages.last().ok_or("no package")?;
+    let path = rules.display().to_string();
+    let args = ["verify-update", &path, "--trust", "trust", "--proof", "rules-2.json.tlog-proof"];
+    let verdict = world.client(&args)?.expect(0, "verified")?;
+    show.good(verdict.out.lines().next().unwrap_or_default());
+    show.sum(format!("verified     {}, offline", Product::name(rules)));
+    Ok(())
+}
+
+fn index_of(world: &World, event: &str) -> Result<usize, String> {
+    let proof = world.read(&format!("{event}.tlog-proof"))?;
+    let index = proof.lines().find_map(|line| line.strip_prefix("index ")).and_then(|number| number.parse().ok());
+    index.ok_or_else(|| format!("{event}.tlog-proof has no index"))
+}
+
+/// Leaves everything running and says what to try, until the server ends.
+fn keep(world: &mut World, product: &Product) -> Result<(), String> {
+    let folder = world.folder.display();
+    let client = binaries().join("log-client");
+    let (client, url) = (client.display(), world.url());
+    let file = product.files.first().map(|file| file.display().to_string()).unwrap_or_default();
+    println!("\nEverything keeps running until you press Ctrl-C. In {folder}:");
+    println!("  cd {folder}");
+    println!("  {client} show update-log-client.json.tlog-proof");
+    println!("  {client} verify-update {file} --trust trust --proof update-log-client.json.tlog-proof --proof build.json.tlog-proof");
+    println!("  {client} audit --log {url} --trust trust --state state --out report");
+    println!("  curl {url}/readyz    curl {url}/checkpoint    curl {url}/issuers/release");
+    let Some(mut log) = world.log.take() else { return Ok(()) };
+    loop {
+        match log.ended() {
+            Ok(status) => return Err(format!("log-server ended with {status}; see {}", Path::new("log.err").display())),
+            // Still running: wait on.
+            Err(_) => continue,
+        }
+    }
+}

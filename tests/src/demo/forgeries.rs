@@ -1,0 +1,98 @@
+//! A dishonest log: a forked head, and a log rebuilt without one event; made with the log's own keys, found all the same.
+
+use vitrine_spec::hash::Hash;
+use vitrine_spec::key::Seed;
+use vitrine_spec::note::Note;
+
+use super::product::now;
+use super::show::Show;
+use crate::harness::files::Files;
+use crate::harness::forge;
+use crate::harness::process::Outcome;
+use crate::harness::world::{WITNESSES, World};
+
+fn log_keys(world: &World) -> Result<Vec<Seed>, String> {
+    ["log-ed25519.key", "log-mldsa44.key"].iter().map(|name| forge::key(&world.path("log.keys").join(name))).collect()
+}
+
+fn witness_keys(world: &World) -> Result<Vec<Seed>, String> {
+    let files = WITNESSES.iter().flat_map(|name| ["ed25519.key", "ml-dsa-44.key"].map(|file| format!("{name}.keys/{file}")));
+    files.map(|file| forge::key(&world.path(&file))).collect()
+}
+
+/// Size of the published checkpoint, from the data directory.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn published(world: &World) -> Result<u64, String> {
+    let text = world.read("log/checkpoint")?;
+    let note = Note::parse(text.as_bytes()).map_err(|e| e.to_string())?;
+    note.text.lines().nth(1).and_then(|line| line.parse().ok()).ok_or_else(|| "log/checkpoint has no size".to_owned())
+}
+
+/// Shows every witness a second head of the same size, signed with the log's key.
+///
+/// # Errors
+/// A witness that does not refuse it.
+pub fn fork(world: &World, show: &mut Show) -> Result<(), String> {
+    let size = published(world)?;
+    let note = forge::checkpoint(&world.origin, size, Hash::of(b"another history"), &log_keys(world)?, now())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+    for (name, witness) in WITNESSES.iter().zip(&world.witnesses) {
+        let url = format!("{}/add-checkpoint", witness.as_ref().ok_or("a witness does not run")?.url);
+        let body = [format!("old {size}\n\n").into_bytes(), note.clone()].concat();
+        let (status, words) = runtime.block_on(async {
+            let answer = reqwest::Client::new().post(&url).body(body).send().await.map_err(|e| e.to_string())?;
+            let status = answer.status().as_u16();
+            answer.text().await.map(|words| (status, words)).map_err(|e| e.to_string())
+        })?;
+        if status != 422 {
+            return Err(format!("{name} answers {status} to a forked head: {words}"));
+        }
+        show.good(&format!("{name} refuses the forked head of size {size}: 422 {}", words.trim()));
+    }
+    show.sum("refused      a forked head, signed with the log's key, by every witness (422)".to_owned());
+    Ok(())
+}
+
+/// A log without one event, signed by the log and by every witness's key, in the folder `forged`.
+///
+/// # Errors
+/// What could not be written.
+pub fn without(world: &World, index: usize) -> Result<Files, String> {
+    let size = published(world)?;
+    let mut entries = forge::entries(&world.path("log"), size)?;
+    entries.remove(index);
+    let mut keys = log_keys(world)?;
+    keys.extend(witness_keys(world)?);
+    let folder = world.path("forged");
+    forge::publish(&folder, &world.origin, &entries, &keys, now())?;
+    Files::serve(&folder)
+}
+
+/// Audits `url` with the remembered state in `state`.
+///
+/// # Errors
+/// When the command cannot be started.
+pub fn audit(world: &World, url: &str, trust: &str, state: &str, report: &str) -> Result<Outcome, String> {
+    world.client(&["audit", "--log", url, "--trust", trust, "--state", state, "--out", report])
+}
+
+/// Takes the first update of `release` out of the log; the audit names it, with and without a remembered state.
+///
+/// # Errors
+/// An audit that does not name it.
+pub fn rebuilt_without_an_event(world: &World, show: &mut Show, trust: &str, index: usize, seq: u64) -> Result<(), String> {
+    let forged = without(world, index)?;
+    let named = format!("release epoch 1 seq {seq}");
+    let first = audit(world, &forged.url, trust, "state-new", "report-forged")?;
+    let first = first.expect(1, "release")?;
+    if !first.out.contains(&format!("seq {seq}")) && !first.err.contains(&format!("seq {seq}")) {
+        return Err(format!("{}\n  does not name seq {seq}\n{}\n{}", first.line, first.out, first.err));
+    }
+    show.refused("an auditor without a memory: the hole in the chain is named", &first);
+    let again = audit(world, &forged.url, trust, "state", "report-fork")?.expect(3, "release")?;
+    show.refused("an auditor who was here before: the log misbehaved, and what is gone is named", &again);
+    show.sum(format!("found        a log rebuilt without one event and signed by all its witnesses: {named} is missing"));
+    Ok(())
+}

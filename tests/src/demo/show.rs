@@ -1,0 +1,57 @@
+//! What the demo prints: steps, findings, a summary that a person reads in half a minute.
+
+use std::time::Instant;
+
+use crate::harness::process::Outcome;
+
+/// Prints, and remembers what the summary says.
+pub struct Show {
+    started: Instant,
+    loud: bool,
+    summary: Vec<String>,
+}
+
+impl Show {
+    /// `loud` prints; a test is silent.
+    #[must_use]
+    pub fn new(loud: bool) -> Show {
+        Show { started: Instant::now(), loud, summary: Vec::new() }
+    }
+
+    /// A new step.
+    pub fn step(&self, what: &str) {
+        if self.loud {
+            println!("\n[{:4.0} s] {what}", self.started.elapsed().as_secs_f32());
+        }
+    }
+
+    /// Something that happened as it should.
+    pub fn good(&self, what: &str) {
+        if self.loud {
+            println!("         {what}");
+        }
+    }
+
+    /// Something that was refused as it should, and the words it was refused with.
+    pub fn refused(&mut self, what: &str, outcome: &Outcome) {
+        let said = outcome.out.lines().chain(outcome.err.lines()).find(|line| !line.trim().is_empty()).unwrap_or_default();
+        if self.loud {
+            println!("         {what}\n           exit {}: {}", outcome.code.unwrap_or(-1), said.trim());
+        }
+    }
+
+    /// A line of the summary.
+    pub fn sum(&mut self, line: String) {
+        self.summary.push(line);
+    }
+
+    /// Prints the summary.
+    pub fn end(&self) {
+        if self.loud {
+            println!("\nSummary after {:.0} s", self.started.elapsed().as_secs_f32());
+            for line in &self.summary {
+                println!("  {line}");
+            }
+        }
+    }
+}
