@@ -6,3 +6,4 @@ pub mod process;
 pub mod files;
 pub mod world;
 pub mod forge;
+pub mod events;
