@@ -54,7 +54,7 @@ impl World {
         };
         let keygen = world.server(&["keygen", "--keys", "log.keys", "--origin", origin])?;
         world.write("log.txt", &keygen.out)?;
-        world.write("log.list", &lines(&keygen.out, "log "))?;
+        world.write("log.list", lines(&keygen.out, "log "))?;
         for name in WITNESSES {
             let (dir, keys, full) = (name.to_owned(), format!("{name}.keys"), format!("{name}.example"));
             let init = run(&world.folder, "witness", ["init", "--dir", &dir, "--keys", &keys, "--name", &full])?.expect_code(0)?;
