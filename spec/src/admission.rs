@@ -20,7 +20,7 @@ use crate::json::Value;
 use crate::key::Vkey;
 use crate::refusal::Refusal;
 use crate::state::{Effects, State};
-use crate::statement::{Kind, Rel};
+use crate::statement::{self, Kind, Rel};
 use crate::tree::LeafIndex;
 use crate::words::{Name, Read, Time};
 
@@ -46,11 +46,9 @@ impl Draft {
 
     /// Type, sizes, member tables; on the state depend whether the log takes the type and whether it is chained.
     pub fn parse(self, state: &State) -> Read<Event> {
-        let statement = Statement::read(&self.payload, self.envelope.payload.len());
-        // A type that this log does not take is named before anything inside of it.
-        let kind = crate::statement::kind_of(&self.payload)?;
+        let kind = statement::kind_of(&self.payload)?;
         rules::check_taken(state, kind)?;
-        let statement = statement?;
+        let statement = Statement::read(&self.payload, self.envelope.payload.len())?;
         if self.sealed.is_some() {
             return Err(Refusal::Malformed(format!(
                 "a sealed record came with an event of type {kind}, which is not sealed"
@@ -64,7 +62,7 @@ impl Draft {
 fn draft(submission: Submission, origin: &Origin) -> Read<Draft> {
     let Submission { envelope, sealed } = submission;
     let payload = event::parse_payload(&envelope.payload)?;
-    event::check_origin(&payload, origin)?;
+    statement::check_origin(&payload, origin)?;
     Ok(Draft { id: envelope.id(), envelope, payload, sealed })
 }
 
@@ -243,13 +241,14 @@ fn decide(state: &State, facts: &Facts, event: &Event, arrival: Option<Time>, si
     signers::keys(state, event, &standing, signed)?;
     signers::check_disowning(state, facts, event)?;
     rules::check_position(state, statement)?;
+    // From here on in the order of leaf-format.md 3 and 4: attachments, header, references, body.
+    if arrival.is_some() {
+        rules::check_attachments(facts, statement)?;
+    }
     rules::check_header(state, statement, arrival)?;
     refs::check(facts, statement)?;
     rules::check_body(state, facts, event)?;
     crate::body::check_named(&statement.body, &statement.attachments)?;
-    if arrival.is_some() {
-        rules::check_attachments(facts, statement)?;
-    }
     Ok(change::effects(state, facts, event))
 }
 

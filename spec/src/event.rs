@@ -7,12 +7,12 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::body::{self, Body};
-use crate::checkpoint::Origin;
 use crate::envelope::{Envelope, EventId};
 use crate::hash::Hash;
 use crate::json::{self, Value};
 use crate::limits::PAYLOAD_BYTES_MAX;
 use crate::refusal::Refusal;
+pub use crate::statement::check_origin;
 use crate::statement::{self, Attachment, Header, Kind, PREDICATE_BASE, STATEMENT_TYPE, Subject};
 use crate::words::Read;
 
@@ -142,9 +142,4 @@ pub fn statement_value(kind: Kind, subject: Value, header: Value, body: Value, a
 /// `predicateType` of a kind.
 pub fn predicate_type(kind: Kind) -> String {
     format!("{PREDICATE_BASE}{kind}/v0")
-}
-
-/// The payload of a header whose origin must be `origin`.
-pub fn check_origin(payload: &Value, origin: &Origin) -> Read<()> {
-    statement::check_origin(payload, origin)
 }

@@ -257,7 +257,11 @@ impl<'a> Members<'a> {
 
     /// A text of 1 to `most` bytes.
     pub fn str(&mut self, name: &str, most: usize) -> Read<String> {
-        self.word(name, &format!("1 to {most} bytes of text without control characters"), |text| is_text(text, most))
+        let text = self.text(name)?;
+        if is_text(text, most) {
+            return Ok(text.to_owned());
+        }
+        value(self.at(name), format!("{} is not 1 to {most} bytes of text without control characters", Quote::of(text)))
     }
 
     /// As [`Members::str`], for a member that may be missing.

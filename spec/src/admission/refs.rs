@@ -67,6 +67,12 @@ fn check_target(facts: &Facts, statement: &Statement, found: &Ref) -> Read<()> {
     let by_place = found.at.as_ref().and_then(|at| facts.get(&Query::At(at.issuer.clone(), at.epoch, at.seq)));
     let target = facts.get(&Query::Id(found.event_id)).or(by_place.filter(|logged| logged.event.id == found.event_id));
     let Some(target) = target else {
+        if let (Some(at), Some(other)) = (&found.at, by_place) {
+            return Err(Refusal::RefKind(format!(
+                "`at` is seq {} of {}, epoch {}, which is {}, not {}",
+                at.seq, at.issuer, at.epoch, other.event.id, found.event_id
+            )));
+        }
         return Err(Refusal::RefMissing(format!(
             "{} names {}, which is not in this log before this event",
             found.rel, found.event_id

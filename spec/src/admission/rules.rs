@@ -10,7 +10,6 @@ use crate::body::Body;
 use crate::body::charter::{Charter, Role};
 use crate::body::files::{Audience, Build, Rebuild, Update};
 use crate::body::issuer::{Close, Independence, Open, Reason};
-use crate::checkpoint::Origin;
 use crate::envelope::EventId;
 use crate::event::{Event, Statement};
 use crate::hash::Hash;
@@ -39,11 +38,9 @@ pub(super) fn check_taken(state: &State, kind: Kind) -> Read<()> {
 /// Refuses `seq` and `prev` outside a chain, and `nonce` in one.
 pub(super) fn check_chained(state: &State, statement: &Statement) -> Read<()> {
     let header = &statement.header;
-    let mode = match state.epoch(&header.issuer) {
-        Some((_, opened)) => state.may(&header.issuer, opened, statement.kind),
-        None => None,
-    };
-    // Of an issuer that may not log this type nobody knows; that is refused later.
+    // Of the epoch that the event names: another one than the current is refused later, and so is a type it may not log.
+    let mode =
+        state.opened(&header.issuer, header.epoch).and_then(|opened| state.may(&header.issuer, opened, statement.kind));
     if mode.is_none() && statement.kind.is_free() {
         return Ok(());
     }
@@ -231,51 +228,45 @@ fn check_charter(state: &State, facts: &Facts, statement: &Statement, charter: &
     if charter.origin != statement.header.origin {
         return Err(Refusal::Origin { got: charter.origin.clone(), want: statement.header.origin.clone() });
     }
-    match &state.charter {
-        None => {
-            if charter.version != 1 {
-                return Err(Refusal::CharterVersion(format!("version {}, entry 0 is version 1", charter.version)));
-            }
-            for role in Role::ALL {
-                let holder = charter.holder(role);
-                check_role_epoch(role, holder.epoch, 1)?;
-                if holder.previous.is_some() {
-                    return Err(Refusal::Malformed(format!(
-                        "body.{}.previous: nothing came before entry 0",
-                        role.name()
-                    )));
-                }
+    subject_is(statement, Hash::of(charter.origin.as_bytes()), "the SHA-256 of the origin is")?;
+    let Some(in_force) = &state.charter else {
+        if charter.version != 1 {
+            return Err(Refusal::CharterVersion(format!("version {}, entry 0 is version 1", charter.version)));
+        }
+        for role in Role::ALL {
+            let holder = charter.holder(role);
+            check_role_epoch(role, holder.epoch, 1)?;
+            if holder.previous.is_some() {
+                let role = role.name();
+                return Err(Refusal::Malformed(format!("body.{role}.previous: nothing came before entry 0")));
             }
         }
-        Some(in_force) => {
-            let before = &in_force.charter;
-            if charter.version != before.version + 1 || charter.prev != Some(in_force.id) {
-                return Err(Refusal::CharterVersion(format!(
-                    "version {} after {}, the charter in force is version {}, {}",
-                    charter.version,
-                    charter.prev.map_or_else(|| "none".to_owned(), |prev| prev.hex()),
-                    before.version,
-                    in_force.id
-                )));
-            }
-            if charter.log_keys != before.log_keys {
-                return value("body.log_keys", "a log's keys are unchanged for ever");
-            }
-            if charter.raw != before.raw {
-                return value("body.raw", "unchanged for ever");
-            }
-            for role in Role::ALL {
-                check_role_change(facts, role, before, charter)?;
-            }
-            if let Some(dropped) = before.sites.iter().find(|site| !charter.has_site(&site.code)) {
-                return Err(Refusal::Site(format!("body.sites drops {}; a later charter drops none", dropped.code)));
-            }
-        }
+        return check_new_keys(state, charter);
+    };
+    let before = &in_force.charter;
+    if charter.version != before.version + 1 || charter.prev != Some(in_force.id) {
+        return Err(Refusal::CharterVersion(format!(
+            "version {} after {}, the charter in force is version {}, {}",
+            charter.version,
+            charter.prev.map_or_else(|| "none".to_owned(), |prev| prev.hex()),
+            before.version,
+            in_force.id
+        )));
+    }
+    if charter.log_keys != before.log_keys {
+        return value("body.log_keys", "a log's keys are unchanged for ever");
+    }
+    for role in Role::ALL {
+        check_role_change(facts, role, before, charter)?;
     }
     check_new_keys(state, charter)?;
-    let origin =
-        Origin::new(&charter.origin).map_or_else(|_| Hash::of(charter.origin.as_bytes()), |origin| origin.hash());
-    subject_is(statement, origin, "the SHA-256 of the origin is")
+    if charter.raw != before.raw {
+        return value("body.raw", "unchanged for ever");
+    }
+    match before.sites.iter().find(|site| !charter.has_site(&site.code)) {
+        Some(dropped) => Err(Refusal::Site(format!("body.sites drops {}; a later charter drops none", dropped.code))),
+        None => Ok(()),
+    }
 }
 
 fn check_role_epoch(role: Role, got: u32, want: u32) -> Read<()> {
@@ -290,13 +281,12 @@ fn check_role_change(facts: &Facts, role: Role, before: &Charter, charter: &Char
     let (old, new) = (before.holder(role), charter.holder(role));
     let changed = old.vkey != new.vkey;
     check_role_epoch(role, new.epoch, if changed { old.epoch + 1 } else { old.epoch })?;
-    // An entry that this version does not change is repeated as it stands, `previous` included.
     match &new.previous {
         Some(named) if changed => check_named_event(facts, role.name(), old.epoch, named),
-        Some(_) if new.previous == old.previous => Ok(()),
-        Some(_) => {
-            Err(Refusal::Malformed(format!("body.{}.previous stands where this version changes the key", role.name())))
-        }
+        Some(_) => Err(Refusal::Malformed(format!(
+            "body.{}.previous stands where a version changes the key, this one keeps it",
+            role.name()
+        ))),
         None => Ok(()),
     }
 }
@@ -316,10 +306,10 @@ fn check_named_event(facts: &Facts, issuer: &str, epoch: u32, named: &Named) -> 
 
 /// The keys that a charter names: what is new to the log must not be known to it, and stands once.
 fn check_new_keys(state: &State, charter: &Charter) -> Read<()> {
-    let before = state.charter.as_ref().map(|in_force| &*in_force.charter);
+    let before = state.charter.as_ref().map_or_else(Vec::new, |in_force| super::change::charter_keys(&in_force.charter));
     let mut new: Vec<(String, String)> = Vec::new();
     for found in super::change::charter_keys(charter) {
-        if before.is_some_and(|before| super::change::charter_keys(before).contains(&found)) {
+        if before.contains(&found) {
             continue;
         }
         for registered in found.registered() {
@@ -342,11 +332,12 @@ fn check_new_keys(state: &State, charter: &Charter) -> Read<()> {
 fn check_open(state: &State, facts: &Facts, statement: &Statement, open: &Open) -> Read<()> {
     let header = &statement.header;
     let charter = state.charter.as_ref().map(|in_force| &*in_force.charter);
+    subject_is(statement, Hash::of(open.vkey.public()), "the SHA-256 of the public key is")?;
+    let before = state.epoch(&header.issuer);
+    check_open_key(state, header.issuer.as_str(), before.map(|(_, opened)| opened), &open.vkey)?;
     if let Some(kind) = open.types.keys().find(|kind| charter.is_none_or(|charter| !charter.takes(**kind))) {
         return value("body.types", format!("{kind} is not among the types that the charter in force takes"));
     }
-    let before = state.epoch(&header.issuer);
-    check_open_key(state, header.issuer.as_str(), before.map(|(_, opened)| opened), &open.vkey)?;
     if let Some(site) = open.sites.iter().find(|site| charter.is_none_or(|charter| !charter.has_site(site))) {
         return Err(Refusal::Site(format!("body.sites names {site}, the charter in force does not list it")));
     }
@@ -374,7 +365,7 @@ fn check_open(state: &State, facts: &Facts, statement: &Statement, open: &Open) 
             )));
         }
     }
-    subject_is(statement, Hash::of(open.vkey.public()), "the SHA-256 of the public key is")
+    Ok(())
 }
 
 fn check_open_key(state: &State, issuer: &str, before: Option<&Opened>, vkey: &Vkey) -> Read<()> {
@@ -414,13 +405,14 @@ fn check_close(state: &State, facts: &Facts, statement: &Statement, close: &Clos
             want: u64::from(epoch),
         });
     }
-    check_named_event(facts, close.issuer.as_str(), epoch, &close.last)?;
-    subject_is(statement, Hash::of(opened.vkey.public()), "the SHA-256 of the public key is")
+    subject_is(statement, Hash::of(opened.vkey.public()), "the SHA-256 of the public key is")?;
+    check_named_event(facts, close.issuer.as_str(), epoch, &close.last)
 }
 
 /// A heartbeat never takes back what an earlier one said, and says nothing of the future.
 fn check_heartbeat(state: &State, statement: &Statement, to: Time) -> Read<()> {
     let header = &statement.header;
+    subject_is(statement, header.prev.unwrap_or(EventId::ZERO).0, "prev is")?;
     if to > header.recorded {
         return Err(Refusal::ClockOrder(format!("to is {to}, after recorded, {}", header.recorded)));
     }
@@ -429,7 +421,7 @@ fn check_heartbeat(state: &State, statement: &Statement, to: Time) -> Read<()> {
     {
         return Err(Refusal::ClockOrder(format!("to is {to}, the heartbeat before it said {before}")));
     }
-    subject_is(statement, header.prev.unwrap_or(EventId::ZERO).0, "prev is")
+    Ok(())
 }
 
 fn own_opening<'a>(state: &'a State, statement: &Statement) -> Option<&'a Open> {
@@ -460,6 +452,7 @@ fn check_build(state: &State, statement: &Statement, build: &Build) -> Read<()> 
 
 /// A rebuild: the independence of its issuer, an outcome that the files bear out.
 fn check_rebuild(state: &State, statement: &Statement, rebuild: &Rebuild) -> Read<()> {
+    rebuild.check(&statement.subject)?;
     let want = match own_opening(state, statement) {
         Some(open) => open.independence,
         None => Some(Independence::Supervisor),
@@ -478,7 +471,7 @@ fn check_rebuild(state: &State, statement: &Statement, rebuild: &Rebuild) -> Rea
             format!("{finished} is more than 60 s after recorded, {}", statement.header.recorded),
         );
     }
-    rebuild.check(&statement.subject)
+    Ok(())
 }
 
 /// An update: of a stream of its issuer, with the next release number.

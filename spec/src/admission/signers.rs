@@ -81,8 +81,9 @@ fn cosigner<'a>(state: &'a State, event: &'a Event, standing: &Standing<'a>, key
     match (&event.statement.body, standing) {
         (Body::Charter(charter), _) => {
             let before = state.charter.as_ref().map(|in_force| &*in_force.charter);
-            let spares = before.into_iter().flat_map(|c| [&c.operator.spare, &c.supervisor.spare]).flatten();
-            Role::ALL.into_iter().map(|role| &charter.holder(role).vkey).chain(spares).find(is)
+            // The operator's spare signs as the issuer or not at all; see `own_key`.
+            let spare = before.and_then(|before| before.supervisor.spare.as_ref());
+            Role::ALL.into_iter().map(|role| &charter.holder(role).vkey).chain(spare).find(is)
         }
         (Body::Open(_), Standing::Opening(Some(before))) if !was_compromised(before) => Some(&before.vkey).filter(is),
         _ => None,
