@@ -205,7 +205,8 @@ fn keygen(args: &Keygen, json: bool) -> Result<u8, Failed> {
     if json {
         say(&json!({"origin": args.origin, "log_keys": [ed25519, mldsa], "vault": vault}).to_string());
     } else {
-        say(&format!("log Ed25519    {ed25519}\nlog ML-DSA-44  {mldsa}\nvault Ed25519  {vault}"));
+        // `log` lines are those of a tlog-policy.
+        say(&format!("log {ed25519}\nlog {mldsa}\nvault {vault}"));
         eprintln!(
             "the private keys are in {}: keep them out of the data directory and its backups",
             args.keys.display()

@@ -81,6 +81,8 @@ pub const WAITING_MAX: usize = 16_384;
 pub const READS_MAX: usize = 64;
 /// Reads that run or wait; more are refused.
 pub const READS_WAITING_MAX: usize = 8_192;
+/// How long a look-up waits for an index that is behind the published size.
+pub const INDEX_WAIT: Duration = Duration::from_secs(5);
 /// How long requests may take to end after SIGTERM.
 pub const LEAVE_WAIT: Duration = Duration::from_secs(10);
 /// Seconds after which a client that was refused for overload may come again.

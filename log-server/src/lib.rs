@@ -29,6 +29,7 @@ pub mod answers;
 pub mod witnesses;
 pub mod guard;
 pub mod admission;
+pub mod indexer;
 pub mod writer;
 pub mod vault;
 pub mod http;

@@ -396,7 +396,8 @@ impl Starting {
             },
             mailbox,
             self.post.clone(),
-        );
+        )
+        .map_err(system("the thread of the index"))?;
         Ok(writer.run()?)
     }
 

@@ -91,6 +91,8 @@ pub struct View {
     /// The state at the published size; `None` until a head of this run is published.
     state: RwLock<Option<State>>,
     index: OnceLock<Arc<Index>>,
+    /// Entries that the index covers.
+    indexed: watch::Sender<TreeSize>,
     step: RwLock<Step>,
     alarms: RwLock<Alarms>,
     head: AtomicU64,
@@ -134,6 +136,7 @@ impl View {
             published: watch::Sender::new(published),
             state: RwLock::new(None),
             index: OnceLock::new(),
+            indexed: watch::Sender::new(TreeSize::new(0)),
             step: RwLock::new(Step::Index("opening".to_owned())),
             alarms: RwLock::default(),
             head: AtomicU64::new(head.get()),
@@ -194,8 +197,21 @@ impl View {
         self.index.get()
     }
 
+    /// Waits until the index covers a size.
+    pub async fn wait_for_index(&self, size: TreeSize) {
+        let mut indexed = self.indexed.subscribe();
+        // The sender lives in `self`, so this ends only when it is true.
+        let _ = indexed.wait_for(|covered| *covered >= size).await;
+    }
+
+    /// The index covers this size.
+    pub fn set_indexed(&self, size: TreeSize) {
+        self.indexed.send_replace(size);
+    }
+
     /// The index is open. Said once.
     pub fn set_index(&self, index: Arc<Index>) {
+        self.set_indexed(index.size());
         // A second index could only be a fault of the writer, and the first one stays right.
         let _ = self.index.set(index);
     }

@@ -19,6 +19,7 @@ use crate::batch::Item;
 use crate::config::{LEAVE_WAIT, SIGN_ANEW_EVERY, WATCH_EVERY, WITNESS_WAIT};
 use crate::guard::{Cosigned, mark, old_directory};
 use crate::index::Index;
+use crate::indexer::{Indexer, Job};
 use crate::limits::{CLOCK_BEHIND_MAX_SECONDS, COSIGNATURES_MAX};
 use crate::log::{Fatal, Log};
 use crate::metrics::Stage;
@@ -94,7 +95,7 @@ struct Current {
     changed: bool,
     published: bool,
     /// What the published state lacks of this head.
-    effects: Vec<Effects>,
+    effects: Arc<Vec<Effects>>,
     begun: Instant,
 }
 
@@ -106,8 +107,7 @@ pub struct Writer {
     current: Current,
     /// The state at the head's size, until the first publication of this run takes it.
     first: Option<State>,
-    /// The state at the head's size, from which the index's records are taken.
-    logged: State,
+    indexer: Indexer,
     /// Claims that are being settled.
     holds: usize,
     stopped: bool,
@@ -120,23 +120,29 @@ pub struct Writer {
 
 impl Writer {
     /// A writer whose head is not published yet in this run. `sender` posts to `mailbox`.
-    pub fn new(parts: Parts, mailbox: Receiver<Wake>, sender: Sender<Wake>) -> Writer {
-        let report: Arc<dyn Fn(Report) + Send + Sync> = Arc::new(move |report| {
-            // Nobody reads the mailbox any more only when the process ends.
-            let _ = sender.send(Wake::Report(report));
-        });
+    pub fn new(parts: Parts, mailbox: Receiver<Wake>, sender: Sender<Wake>) -> std::io::Result<Writer> {
+        // Nobody reads the mailbox any more only when the process ends.
+        let failed = sender.clone();
+        let indexer = Indexer::start(
+            Arc::clone(&parts.index),
+            Arc::clone(&parts.admission),
+            Arc::clone(&parts.view),
+            parts.state.clone(),
+            move |why| drop(failed.send(Wake::IndexFailed(why))),
+        )?;
+        let report: Arc<dyn Fn(Report) + Send + Sync> = Arc::new(move |report| drop(sender.send(Wake::Report(report))));
         let current = Current {
             campaign: 0,
             signatures: parts.cosigned.signatures.iter().cloned().collect(),
             changed: true,
             published: false,
-            effects: Vec::new(),
+            effects: Arc::default(),
             begun: Instant::now(),
         };
         let last_signed = (!parts.sign_at_once).then(Instant::now);
-        Writer {
+        Ok(Writer {
             first: Some(parts.state.clone()),
-            logged: parts.state.clone(),
+            indexer,
             parts,
             mailbox,
             report,
@@ -148,7 +154,7 @@ impl Writer {
             last_signed,
             watched: None,
             clock_behind: false,
-        }
+        })
     }
 
     /// Works until it is told to leave, or something failed.
@@ -293,27 +299,27 @@ impl Writer {
         }
         let (mut entries, mut effects, mut items) = (Vec::new(), Vec::new(), Vec::new());
         for Admitted { index, event, effects: change, item } in self.parts.admission.take() {
-            self.logged.apply(&change);
             entries.push((index, event));
             effects.push(change);
             items.push(item);
         }
         self.begin(&items)?;
-        self.current.effects = effects;
+        self.current.effects = Arc::new(effects);
         self.ask(&[])?;
         if entries.is_empty() {
             return Ok(());
         }
-        let started = Instant::now();
-        let head = Arc::clone(self.parts.log.head());
-        self.parts
-            .index
-            .apply(&entries, &self.current.effects, &self.logged, head.size, head.root)
-            .map_err(|error| Ended::Index(error.to_string()))?;
-        self.parts.admission.indexed(head.size);
-        let steps = &self.parts.view.metrics.steps;
-        steps.get_or_create(&Stage { step: "index" }).observe(started.elapsed().as_secs_f64());
-        Ok(())
+        let head = self.parts.log.head();
+        let job = Job { entries, effects: Arc::clone(&self.current.effects), size: head.size, root: head.root };
+        // Blocks while the index is too far behind: the log may not outrun it for ever [S-28].
+        if self.indexer.add(job) {
+            return Ok(());
+        }
+        // It says why before it ends.
+        while let Ok(wake) = self.mailbox.try_recv() {
+            self.hear(wake)?;
+        }
+        Err(Ended::Index("its thread panicked, as said above".to_owned()))
     }
 
     fn begin(&mut self, items: &[Item]) -> Result<(), Ended> {
@@ -359,6 +365,8 @@ impl Writer {
         if !self.current.published {
             tracing::warn!("{}; it is part of the log and is published after the next start", self.missing());
         }
+        // What waits for the index comes first, then its flush.
+        drop(self.indexer);
         self.parts.index.flush().map_err(|error| Ended::Index(error.to_string()))?;
         self.parts.log.close()?;
         Ok(())

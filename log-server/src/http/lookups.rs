@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 use vitrine_spec::body::Body;
@@ -19,6 +20,7 @@ use vitrine_spec::tlog_proof;
 use vitrine_spec::tree::{LeafIndex, TreeSize};
 
 use super::{App, BRIEF, FOR_EVER, JSON, OCTETS, TEXT, answer};
+use crate::config::INDEX_WAIT;
 use crate::index::Index;
 use crate::log::Published;
 use crate::problem::Problem;
@@ -109,10 +111,10 @@ enum Wanted {
 /// `GET /lookup`: one of `sha256`, `purl`, `event_id`, or `issuer`, `epoch` and `seq`.
 pub(super) async fn lookup(State(app): State<Arc<App>>, Query(query): Query<Fields>) -> Result<Response, Problem> {
     let wanted = wanted(&query)?;
+    let published = indexed(&app).await?;
     let body = app
         .reading(move |app| {
             let index = index(app)?;
-            let published = app.view.published();
             let found = find(index, &wanted)?;
             let (inside, more) = below(found, published.size);
             let entries = inside.into_iter().map(|at| entry(app, &published, at)).collect::<Result<Vec<_>, _>>()?;
@@ -174,6 +176,7 @@ fn below(found: Vec<LeafIndex>, size: TreeSize) -> (Vec<LeafIndex>, bool) {
 
 /// `GET /issuers/<name>`: where its chain and its streams stand, each with leaf and proof.
 pub(super) async fn issuer(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, Problem> {
+    indexed(&app).await?;
     let body = app.reading(move |app| issuer_body(app, &name)).await?;
     Ok(answer(JSON, BRIEF, format!("{body}\n")))
 }
@@ -297,6 +300,19 @@ fn charter_body(app: &App) -> Result<Value, Problem> {
 pub(crate) fn groups(hex: &str) -> String {
     let digits: Vec<char> = hex.chars().collect();
     digits.chunks(4).map(|group| group.iter().collect::<String>()).collect::<Vec<_>>().join(" ")
+}
+
+/// The published checkpoint, once the index covers it: it may be a moment behind [S-28].
+async fn indexed(app: &App) -> Result<Arc<Published>, Problem> {
+    index(app)?;
+    let published = app.view.published();
+    match tokio::time::timeout(INDEX_WAIT, app.view.wait_for_index(published.size)).await {
+        Ok(()) => Ok(published),
+        Err(_) => {
+            let detail = format!("the index does not cover the published size {} yet", published.size);
+            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail))
+        }
+    }
 }
 
 /// The index, once it is open.

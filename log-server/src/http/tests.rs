@@ -175,7 +175,7 @@ async fn server(setting: Setting) -> Server {
         evidence: data.join("evidence"),
         runtime: tokio::runtime::Handle::current(),
     };
-    let writer = Writer::new(parts, mailbox, post.clone());
+    let writer = Writer::new(parts, mailbox, post.clone()).unwrap();
     let writer = Some(std::thread::spawn(move || writer.run()));
     let router = router(Arc::clone(&app));
     while view.step() != view::Step::Ready {
