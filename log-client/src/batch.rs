@@ -142,7 +142,7 @@ pub fn read<R: Remote>(
     if !claims.is_empty() {
         let note = note.ok_or_else(|| not_the_log("no checkpoint ends the answer".to_owned()))?;
         let (signed, verified) = answer::checkpoint(policy, note.as_bytes(), now).map_err(BatchFault::Answer)?;
-        let tiles = CachedTiles { remote: remote, cache: RefCell::new(BTreeMap::new()) };
+        let tiles = CachedTiles { remote, cache: RefCell::new(BTreeMap::new()) };
         for (at, index, event_id, claimed, duplicate) in claims {
             let Some(event) = events.get(at) else { continue };
             let misbehaved =

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{charter, event, key, policy, proof, show, submit, trust};
-use crate::exit::Exit;
+use crate::exit::{Exit, Failure};
 use crate::output::Out;
 
 /// For those who write to a Vitrine log, rely on it, or watch it.
@@ -16,8 +16,13 @@ use crate::output::Out;
     version,
     propagate_version = true,
     after_help = "\
-Exit codes: 0 done or verified; 1 not verified; 2 usage, missing file, malformed policy or trust file, no pin;
-3 the log misbehaved, evidence kept; 4 not reachable; 5 not yet: spooled, pending, too few witnesses so far."
+Exit codes:
+  0  done, verified
+  1  not verified: something is wrong inside a file being judged
+  2  usage: command line, missing file, malformed policy or trust file, no pin
+  3  the log misbehaved; evidence is kept
+  4  not reachable
+  5  not yet: spooled, or too few witnesses so far; try again later"
 )]
 struct Cli {
     /// One JSON document instead of text: {verdict, code, reason, checked[], not_checked[], ...}
@@ -59,13 +64,10 @@ enum Command {
 
 /// Runs the client; `args` begins with the program's name.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help and version are no errors; everything else about the command line is usage.
-            let _ = error.print();
-            return if error.use_stderr() { Exit::Usage } else { Exit::Done }.into();
-        }
+        Err(error) => return usage(&error, args.iter().any(|arg| arg == "--json")).into(),
     };
     let out = Out::new(cli.json);
     let ended = match cli.command {
@@ -81,6 +83,17 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Audit(args) => Ok(crate::audit::run(args, &out)),
     };
     ended.unwrap_or_else(|failure| out.fail(&failure)).into()
+}
+
+/// Help and version are no errors; everything else about the command line is usage.
+fn usage(error: &clap::Error, json: bool) -> Exit {
+    if json && error.use_stderr() {
+        let text = error.to_string();
+        let what = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        return Out::new(true).fail(&Failure::usage("usage", what).now("see --help"));
+    }
+    let _ = error.print();
+    if error.use_stderr() { Exit::Usage } else { Exit::Done }
 }
 
 #[cfg(test)]

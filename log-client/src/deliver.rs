@@ -62,6 +62,8 @@ pub struct Outcome {
     pub rejected: Vec<Rejected>,
     /// Events signed again for a newer place.
     pub signed_again: u32,
+    /// Whether anything was sent.
+    pub sent: bool,
     /// Why the rest is not logged yet.
     pub waiting: Option<String>,
 }
@@ -99,13 +101,12 @@ enum Step {
 }
 
 impl<R: Remote, C: Clock> Courier<'_, R, C> {
-    /// Delivers what can be delivered in the time there is.
-    pub fn deliver(&self, parcel: &mut Parcel) -> Result<Outcome, Failure> {
-        let mut outcome = Outcome::default();
+    /// Delivers what can be delivered in the time there is; `outcome` tells what was done, also before a failure.
+    pub fn deliver(&self, parcel: &mut Parcel, outcome: &mut Outcome) -> Result<(), Failure> {
         let mut attempt = 0;
         while !parcel.records.is_empty() {
-            let step = match self.place(parcel, &mut outcome)? {
-                Step::Onward => self.send(parcel, &mut outcome)?,
+            let step = match self.place(parcel, outcome)? {
+                Step::Onward => self.send(parcel, outcome)?,
                 later => later,
             };
             if parcel.records.is_empty() {
@@ -127,7 +128,7 @@ impl<R: Remote, C: Clock> Courier<'_, R, C> {
             }
             self.clock.pause(pause);
         }
-        Ok(outcome)
+        Ok(())
     }
 
     /// Puts every record that has no place at one and signs what is unsigned; stored when it returns.
@@ -150,14 +151,17 @@ impl<R: Remote, C: Clock> Courier<'_, R, C> {
                 Failure::usage("submit.key", "an event is not signed, and no key was given")
                     .side("event", name_of(record))
                     .side("issuer", &issuer)
-                    .now("give the issuer's key with --key FILE; the event is in the spool")
+                    .now("give the issuer's key with --key FILE")
             })?;
             let mut placed = if record.unplaced {
                 if !event.cosigners().is_empty() {
-                    return Err(Failure::refused("submit.cosigners", "the place of this event is taken or not known, and others must sign it again")
-                        .side("event", name_of(record))
-                        .side("cosigners", event.cosigners().join(", "))
-                        .now("make it again with `event new --log URL`, have everybody sign, and submit that; this one stays in the spool"));
+                    return Err(Failure::refused(
+                        "submit.cosigners",
+                        "the place of this event is taken or not known, and others must sign it again",
+                    )
+                    .side("event", name_of(record))
+                    .side("cosigners", event.cosigners().join(", "))
+                    .now("make it again with `event new --log URL`, have everybody sign, and submit that"));
                 }
                 if !places.contains_key(&issuer) {
                     let answer = match self.remote.issuer(&issuer) {
@@ -171,7 +175,7 @@ impl<R: Remote, C: Clock> Courier<'_, R, C> {
                             .side("issuer", &issuer)
                             .side("given", key.vkey().keyid())
                             .side("current", keyid_of(&place.vkey))
-                            .now("give the current key with --key FILE; the event is in the spool"));
+                            .now("give the current key with --key FILE"));
                     }
                     places.insert(issuer.clone(), place);
                 }
@@ -199,6 +203,7 @@ impl<R: Remote, C: Clock> Courier<'_, R, C> {
 
     fn send(&self, parcel: &mut Parcel, outcome: &mut Outcome) -> Result<Step, Failure> {
         let events: Vec<EventFile> = parcel.records.iter().map(event_of).collect::<Result<_, _>>()?;
+        outcome.sent = true;
         let answered = match events.as_slice() {
             [event] => match self.remote.submit(body(event)) {
                 Ok((bytes, duplicate)) => {
@@ -232,9 +237,7 @@ impl<R: Remote, C: Clock> Courier<'_, R, C> {
                 vec![(0, Fate::Problem(*problem))]
             }
             Err(error) => {
-                return Err(
-                    Failure::from(error).now("the events are in the spool; run `submit` again when this is settled")
-                );
+                return Err(Failure::from(error));
             }
         };
         self.settle(parcel, &events, fates, outcome)
@@ -244,10 +247,10 @@ impl<R: Remote, C: Clock> Courier<'_, R, C> {
     fn fault(&self, fault: AnswerFault, bytes: &[u8]) -> Result<Step, Failure> {
         match fault {
             AnswerFault::Quorum(_) => Ok(Step::Later(fault.to_string(), None)),
-            AnswerFault::NotTheLog(_) => Err(Failure::from(fault).side("events", "still in the spool")),
+            AnswerFault::NotTheLog(_) => Err(Failure::from(fault)),
             AnswerFault::Misbehaved(_) => {
                 let kept = self.spool.keep_evidence(bytes)?;
-                Err(Failure::from(fault).side("answer kept in", kept.display()).side("events", "still in the spool"))
+                Err(Failure::from(fault).side("answer kept in", kept.display()))
             }
         }
     }
@@ -380,3 +383,6 @@ pub fn exit_of(outcomes: &[Outcome]) -> Exit {
         Exit::Done
     }
 }
+
+#[cfg(test)]
+mod tests;

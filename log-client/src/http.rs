@@ -98,8 +98,9 @@ impl From<HttpError> for Failure {
                     .now("check that the address is the log's")
             }
             HttpError::Status { url, status, problem, body, .. } => {
-                let exit =
-                    if (300..400).contains(&status) || status >= 404 { Exit::Unreachable } else { Exit::NotVerified };
+                // A log that says no is a verdict; anything else at this address is not the log, or not now.
+                let says_no = (400..500).contains(&status) && !matches!(status, 408 | 429) && problem.is_some();
+                let exit = if says_no { Exit::NotVerified } else { Exit::Unreachable };
                 let failure = match problem {
                     Some(problem) => Failure::new(exit, &problem.code, problem.detail).side("rule", problem.title),
                     None => Failure::new(exit, "http.status", "the log did not give what was asked for")
@@ -185,7 +186,7 @@ impl Log {
         if is_loopback(&base) {
             builder = builder.no_proxy(); // a proxy's loopback is another machine
         }
-        let client = builder.build().map_err(|error| address(&chain(&error)))?;
+        let client = builder.build().map_err(|error| address(&cause(&error)))?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -340,8 +341,10 @@ async fn fetch(client: &Client, url: &Url, max: u64) -> Result<Vec<u8>, HttpErro
 }
 
 async fn answer(url: &Url, sent: Result<Response, reqwest::Error>, max: u64) -> Result<Answer, HttpError> {
-    let unreachable =
-        |error: reqwest::Error| HttpError::Unreachable { url: url.to_string(), why: chain(&error.without_url()) };
+    let unreachable = |error: reqwest::Error| HttpError::Unreachable {
+        url: url.to_string(),
+        why: if error.is_timeout() { "no answer in time".to_owned() } else { cause(&error) },
+    };
     let mut response = sent.map_err(unreachable)?;
     let status = response.status();
     let content_type = response
@@ -377,19 +380,13 @@ async fn answer(url: &Url, sent: Result<Response, reqwest::Error>, max: u64) -> 
     Err(HttpError::Status { url: url.to_string(), status: status.as_u16(), retry_after, problem, body })
 }
 
-/// An error with its causes: reqwest's own text stops at "error sending request".
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
+/// The innermost cause: the outer texts say only that a request was sent.
+fn cause(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
     }
-    text
+    innermost.to_string()
 }
 
 fn is_loopback(url: &Url) -> bool {

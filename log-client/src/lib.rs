@@ -25,5 +25,7 @@ pub mod replay;
 pub mod audit;
 pub mod commands;
 pub mod cli;
+#[cfg(test)]
+mod world;
 
 pub use cli::run;

@@ -144,3 +144,46 @@ fn names(releases: &BTreeMap<(String, String), u64>) -> String {
     }
     releases.keys().map(|(package, channel)| format!("{package} {channel}")).collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::world::{draft, update};
+
+    const OPEN: &[u8] = br#"{"epoch":2,"vkey":"k","open":true,"last":null,"streams":[{"packageId":"app","channel":"stable","next_release_seq":4}],"size":9}"#;
+
+    #[test]
+    fn events_follow_one_another() {
+        let mut place = Place::read("release", OPEN).unwrap();
+        let first = place.put(&update(1, &[]), false).unwrap();
+        let beat = place.put(&draft("heartbeat", &[], Vec::new()).event().unwrap(), false).unwrap();
+        let second = place.put(&update(2, &[]), false).unwrap();
+        let seqs = [&first, &beat, &second].map(|event| event.header_int("seq").unwrap());
+        assert_eq!(seqs, [1, 2, 3]);
+        assert_eq!(first.header_text("prev"), Some(ZEROS));
+        assert_eq!(second.header_text("prev").unwrap(), beat.id().hex());
+        assert_eq!([&first, &second].map(|event| event.body("release_seq").and_then(int)), [Some(4), Some(5)]);
+        assert_eq!(first.header_int("epoch"), Some(2));
+        // A heartbeat's subject is the event before it.
+        assert_eq!(beat.statement().get("subject"), Some(&Value::Array(vec![digest_subject(&first.id().hex())])));
+    }
+
+    #[test]
+    fn a_number_given_stays_unless_it_was_the_logs_to_give() {
+        let mut place = Place::read("release", OPEN).unwrap();
+        let given = update(1, &["release_seq=9"]);
+        assert_eq!(place.clone().put(&given, false).unwrap().body("release_seq").and_then(int), Some(9));
+        assert_eq!(place.put(&given, true).unwrap().body("release_seq").and_then(int), Some(4));
+    }
+
+    #[test]
+    fn what_cannot_be_placed_says_why() {
+        let closed = String::from_utf8(OPEN.to_vec()).unwrap().replace("true", "false");
+        assert_eq!(Place::read("release", closed.as_bytes()).unwrap_err().code, "issuer-closed");
+        assert_eq!(Place::read("release", b"<html>").unwrap_err().code, "issuers.malformed");
+        let mut place = Place::read("release", OPEN).unwrap();
+        place.releases.clear();
+        assert_eq!(place.put(&update(1, &[]), false).unwrap_err().code, "stream");
+    }
+}

@@ -134,3 +134,63 @@ impl Seen {
         self.by_id.insert(event.id, logged);
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::place::Place;
+    use crate::world::{World, event_key, update};
+
+    fn placed(world: &World, version: u32, sign: bool) -> Vec<u8> {
+        let place = Place::read("release", &crate::batch::Remote::issuer(world, "release").unwrap());
+        let mut event = place.unwrap().put(&update(version, &[]), false).unwrap();
+        event.sign(&event_key(if sign { "release" } else { "operator" })).unwrap();
+        event.leaf()
+    }
+
+    /// A source that serves one entry otherwise, or none.
+    struct Bent<'a>(&'a World, Option<Vec<u8>>);
+
+    impl Bundles for Bent<'_> {
+        fn read(&self, bundles: &[BundleId]) -> Result<Vec<Option<Vec<u8>>>, HttpError> {
+            let mut read = self.0.read(bundles)?;
+            read[0] = self.1.clone();
+            Ok(read)
+        }
+    }
+
+    #[test]
+    fn the_state_follows_from_the_entries() {
+        let world = World::new();
+        world.append(&placed(&world, 1, true)).unwrap();
+        let state = replay(&world, &world.signed(), |_| ()).unwrap();
+        assert_eq!(state.records(), world.state.borrow().records());
+        let opened: Vec<String> = state.epochs().map(|((name, _), _)| name.to_string()).collect();
+        assert_eq!(opened, ["operator", "release", "supervisor", "vault"]);
+        let release = state.epochs().find(|((name, _), _)| name.as_str() == "release").unwrap();
+        assert_eq!(types_of(&state, "release", release.1), ["update"]);
+    }
+
+    #[test]
+    fn what_the_log_withholds_changes_or_should_not_hold_is_named() {
+        let world = World::new();
+        let signed = world.signed();
+        let all = world.read(&[BundleId::at(0, signed.size()).unwrap()]).unwrap().remove(0).unwrap();
+        let mut flipped = all.clone();
+        *flipped.last_mut().unwrap() ^= 1;
+        for (bundle, what) in [
+            (None, "does not serve"),
+            (Some(flipped), "root"),
+            (Some(all[..all.len() - 1].to_vec()), "tile/entries/000.p/2"),
+        ] {
+            let failure = replay(&Bent(&world, bundle), &signed, |_| ()).unwrap_err();
+            assert_eq!((failure.exit, failure.code.as_str()), (Exit::Misbehaved, "log.entries"));
+            assert!(failure.to_string().contains(what), "{failure}");
+        }
+        // The tree is as signed, and one of its entries is signed by the wrong key.
+        world.plant(&placed(&world, 1, false));
+        let failure = replay(&world, &world.signed(), |_| ()).unwrap_err();
+        assert!(failure.to_string().contains("entry 2 must not be there (signer-set)"), "{failure}");
+    }
+}

@@ -8,7 +8,8 @@
 //! pending/<number>      a version line, then one JSON line per event
 //! refused/<event_id>    what the log refused, kept: it may be corrected and signed again
 //! superseded/<event_id> what was signed for a place that another event took, kept likewise
-//! evidence/<n>          answers of a log that misbehaved, verbatim
+//! evidence/<digest>     answers of a log that misbehaved, verbatim
+//! proofs/<event_id>     proofs of events that came on standard input
 //! ```
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -85,9 +86,8 @@ pub fn default_dir() -> Result<PathBuf, Failure> {
 impl Spool {
     /// Opens or makes the spool and locks it, waiting at most `patience` for another submit that works there.
     pub fn open(dir: &Path, patience: Duration) -> Result<Spool, Failure> {
-        for part in
-            [dir.to_owned(), dir.join("pending"), dir.join("refused"), dir.join("superseded"), dir.join("evidence")]
-        {
+        let folders = ["pending", "refused", "superseded", "evidence", "proofs"].map(|name| dir.join(name));
+        for part in [dir.to_owned()].into_iter().chain(folders) {
             DirBuilder::new().recursive(true).mode(0o700).create(&part).map_err(|error| failed(&part, &error))?;
         }
         let path = dir.join("lock");

@@ -18,7 +18,7 @@ use crate::draft::check_members;
 use crate::event_file::{EventFile, Members, int, number};
 use crate::exit::{Exit, Failure};
 use crate::files;
-use crate::given::public_key;
+use crate::given::{is_sha256, public_key};
 use crate::limits::EVENT_FILE_BYTES_MAX;
 use crate::output::{Out, Report};
 use crate::place::{ZEROS, digest_subject};
@@ -84,6 +84,9 @@ pub struct New {
     /// The charter in force, for a later version
     #[arg(long, value_name = "FILE")]
     after: Option<PathBuf>,
+    /// Later version: the last event of a changed key that counts; later ones of it are disowned
+    #[arg(long = "previous", value_name = "ROLE=SEQ:EVENT_ID", requires = "after")]
+    previous: Vec<String>,
     /// Later version: the operator's place in its chain; right after the charter in force when not given
     #[arg(long, value_name = "N", requires_all = ["prev", "after"])]
     seq: Option<u64>,
@@ -116,10 +119,12 @@ fn new(args: New, out: &Out) -> Result<Exit, Failure> {
     let version = event.body("version").and_then(int).unwrap_or_default();
     let mut signers: Vec<String> = event.cosigners().iter().map(|keyid| (*keyid).to_owned()).collect();
     signers.insert(0, "the operator".to_owned());
-    let reason = format!("charter version {version}, unsigned; to be signed by {}", signers.join(" and "));
+    let fingerprint = Fingerprint::new(event.id().0);
+    let reason =
+        format!("charter version {version}, {fingerprint}, unsigned; to be signed by {}", signers.join(" and "));
     let mut report = Report::done("charter.new", reason);
     if version == 1 {
-        report = report.with("fingerprint", Fingerprint::new(event.id().0).to_string());
+        report = report.with("fingerprint", fingerprint.to_string());
     }
     report = report
         .with("event_id", event.id().hex())
@@ -127,7 +132,8 @@ fn new(args: New, out: &Out) -> Result<Exit, Failure> {
     Ok(out.report_beside_data(&report))
 }
 
-fn first(args: &New) -> Result<EventFile, Failure> {
+/// The first version.
+pub(crate) fn first(args: &New) -> Result<EventFile, Failure> {
     let origin = args.origin.clone().unwrap_or_default();
     let (log_keys, printed_vault) = log_keys(args, &origin)?;
     let role = |what: &str, key: &Option<String>, spare: &Option<String>| -> Result<Value, Failure> {
@@ -192,6 +198,10 @@ fn next(args: &New, before: &EventFile) -> Result<EventFile, Failure> {
         ("vault", &args.vault, &None),
     ] {
         let Some(value) = body.entry(role) else { continue };
+        if let Value::Object(members) = value {
+            members.remove("previous"); // of the version that changed the key, and of that one alone
+        }
+        let mut changed = false;
         if let Some(key) = key {
             let vkey = event_vkey(key)?;
             if value.get("vkey").and_then(Value::as_text) != Some(&vkey.to_string()) {
@@ -199,7 +209,16 @@ fn next(args: &New, before: &EventFile) -> Result<EventFile, Failure> {
                 value.set("epoch", number(epoch + 1));
                 value.set("vkey", Value::Text(vkey.to_string()));
                 cosigners.push(vkey.keyid());
+                changed = true;
             }
+        }
+        if let Some(named) = previous_of(&args.previous, role)? {
+            if !changed {
+                return Err(Failure::usage("charter.previous", "--previous is for a role whose key changes here")
+                    .side("role", role)
+                    .now(format!("give its new key too: --{role} KEY")));
+            }
+            value.set("previous", named);
         }
         if let Some(spare) = spare {
             value.set("spare", Value::Text(event_vkey(spare)?.to_string()));
@@ -234,6 +253,28 @@ fn next(args: &New, before: &EventFile) -> Result<EventFile, Failure> {
     cosigners.retain(|keyid| *keyid != operator);
     let hdr = header(&origin, epoch, seq, &prev, clock::parse(&args.recorded)?, cosigners);
     Ok(statement(&origin, hdr, body))
+}
+
+/// `ROLE=SEQ:EVENT_ID` of this role.
+fn previous_of(given: &[String], role: &str) -> Result<Option<Value>, Failure> {
+    let mut named = None;
+    for text in given {
+        let wrong = || {
+            Failure::usage("charter.previous", "the last event that counts is ROLE=SEQ:EVENT_ID")
+                .side("given", text)
+                .side("roles", "operator supervisor vault")
+        };
+        let (name, event) = text.split_once('=').ok_or_else(wrong)?;
+        let (seq, event_id) = event.split_once(':').ok_or_else(wrong)?;
+        let seq = vitrine_spec::text::decimal(seq).map_err(|_| wrong())?;
+        if !["operator", "supervisor", "vault"].contains(&name) || !is_sha256(event_id) {
+            return Err(wrong());
+        }
+        if name == role {
+            named = Some(Value::object([("seq", number(seq)), ("event_id", event_id.into())]));
+        }
+    }
+    Ok(named)
 }
 
 fn header(origin: &str, epoch: u64, seq: u64, prev: &str, recorded: u64, mut cosigners: Vec<String>) -> Value {
@@ -331,4 +372,65 @@ fn cosign(given: &[String], old: Option<&Value>) -> Result<Value, Failure> {
         map.set(kind, Value::Array(roles.into_iter().map(Value::from).collect()));
     }
     Ok(map)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::world::{charter_event, event_key};
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct NewArgs {
+        #[command(flatten)]
+        new: New,
+    }
+
+    fn after(before: &EventFile, more: &[&str]) -> Result<EventFile, Failure> {
+        let args = NewArgs::parse_from(["new", "--after", "unused"].iter().chain(more)).new;
+        let event = next(&args, before)?;
+        check_members(&event)?;
+        Ok(event)
+    }
+
+    #[test]
+    fn a_later_version_says_everything_again_and_who_must_sign() {
+        let first = charter_event();
+        let new = event_key("new-supervisor").vkey();
+        let second = after(&first, &["--supervisor", &new.to_string()]).unwrap();
+        assert_eq!(second.body("version").and_then(int), Some(2));
+        assert_eq!(second.body("prev").and_then(Value::as_text).unwrap(), first.id().hex());
+        assert_eq!(second.body("supervisor").unwrap().get("epoch").and_then(int), Some(2));
+        for same in ["log_keys", "operator", "vault", "types", "sites"] {
+            assert_eq!(second.body(same), first.body(same), "{same}");
+        }
+        let mut signers = vec![new.keyid(), event_key("supervisor").vkey().keyid()];
+        signers.sort();
+        assert_eq!(second.cosigners(), signers);
+        assert_eq!(
+            (second.header_int("seq"), second.header_text("prev").unwrap()),
+            (Some(2), first.id().hex().as_str())
+        );
+    }
+
+    #[test]
+    fn what_disowns_stands_in_the_version_that_changes_the_key_alone() {
+        let first = charter_event();
+        let new = event_key("new-supervisor").vkey().to_string();
+        let previous = format!("supervisor=1:{}", "1".repeat(64));
+        let second = after(&first, &["--supervisor", &new, "--previous", &previous]).unwrap();
+        assert!(second.body("supervisor").unwrap().get("previous").is_some());
+        let third = after(&second, &["--site", "CH-BE-1=Bern"]).unwrap();
+        assert!(third.body("supervisor").unwrap().get("previous").is_none());
+        let failure = after(&first, &["--previous", &previous]).unwrap_err();
+        assert_eq!(failure.code, "charter.previous", "no key changes");
+    }
+
+    #[test]
+    fn origin_and_log_keys_never_change() {
+        for more in [["--origin", "example.com/other"], ["--log-key", "x"]] {
+            assert_eq!(after(&charter_event(), &more).unwrap_err().code, "charter.after");
+        }
+    }
 }

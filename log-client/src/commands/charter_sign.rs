@@ -181,3 +181,52 @@ fn show(event: &EventFile, fingerprint: &str, version: u64, own: &Vkey, out: &Ou
         (if version == 1 { "fingerprint" } else { "event_id" }, fingerprint.to_owned()),
     ]);
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::world::{charter_event, event_key};
+
+    fn unsigned() -> EventFile {
+        EventFile::unsigned(charter_event().statement().clone())
+    }
+
+    fn sign(key: &str, expect: Option<String>) -> (Result<Exit, Failure>, EventFile) {
+        let dir = tempfile::tempdir().unwrap();
+        let (key_file, file) = (dir.path().join("key"), dir.path().join("charter.json"));
+        keyfile::create(&key_file, &event_key(key)).unwrap();
+        std::fs::write(&file, unsigned().print()).unwrap();
+        let ended = run(Sign { key: key_file, expect, out: None, file: file.clone() }, &Out::new(true));
+        (ended, EventFile::read(&file).unwrap())
+    }
+
+    #[test]
+    fn each_side_signs_with_a_key_that_the_charter_names_for_it() {
+        for key in ["operator", "supervisor"] {
+            let (ended, signed) = sign(key, None);
+            assert_eq!(ended.unwrap(), Exit::Done);
+            assert_eq!(signed.signers().collect::<Vec<_>>(), [event_key(key).vkey().keyid()]);
+        }
+        for key in ["stranger", "vault"] {
+            let (ended, signed) = sign(key, None);
+            assert_eq!(ended.unwrap_err().code, "charter.own-key", "{key}");
+            assert!(signed.is_unsigned(), "{key} signed nothing");
+        }
+    }
+
+    #[test]
+    fn another_charter_than_the_agreed_one_is_not_signed() {
+        let agreed = Fingerprint::new(unsigned().id().0).to_string();
+        assert_eq!(sign("operator", Some(agreed)).0.unwrap(), Exit::Done);
+        let (ended, signed) = sign("operator", Some("0".repeat(64)));
+        assert_eq!(ended.unwrap_err().code, "charter.fingerprint");
+        assert!(signed.is_unsigned());
+    }
+
+    #[test]
+    fn every_key_is_shown() {
+        let roles: Vec<String> = keys_of(&unsigned()).into_iter().map(|(role, _)| role).collect();
+        assert_eq!(roles, ["log", "log", "operator", "supervisor", "vault"]);
+    }
+}

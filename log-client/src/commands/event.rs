@@ -123,8 +123,10 @@ fn show_signed(event: &EventFile, out: &Out) {
     if out.is_json() {
         return;
     }
-    for (label, value) in event_rows(event) {
-        out.note(&format!("  {label:12} {value}"));
+    let rows = event_rows(event);
+    let width = rows.iter().map(|(label, _)| label.len()).max().unwrap_or_default();
+    for (label, value) in &rows {
+        out.note(&format!("  {label:width$}  {value}"));
     }
 }
 
@@ -132,6 +134,6 @@ fn verify(args: Verify, out: &Out) -> Result<Exit, Failure> {
     let dir = files::trust_dir(args.trust.as_deref())?;
     let pins = verify_update::load_pins(Some(&dir), args.unwitnessed)?;
     let bytes = files::read(&args.file, EVENT_FILE_BYTES_MAX)?;
-    let verdict = vitrine_spec::verdict::verify_event(&bytes, pins.trust());
+    let verdict = vitrine_spec::verdict::verify_event(&bytes, &pins);
     Ok(verify_update::print(verdict, out))
 }

@@ -22,27 +22,30 @@ use crate::place::{Place, ZEROS};
 /// `event new`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-TYPE is one of: build code-review heartbeat incident issuer-close issuer-open rebuild update update-revoke
-(charters are made by `charter new`).
+Charters are made by `charter new`.
 
-The place in the issuer's chain (epoch, seq, prev, and release_seq of an update) is read with --log, or given with
---seq and --prev, or follows an event file with --after, or is left to `submit`, which asks and signs.
+The place in the issuer's chain (epoch, seq, prev, and release_seq of an update)
+is read with --log, or given with --seq and --prev, or follows an event file with
+--after, or is left to `submit`, which asks for it and signs.
 
 Examples:
-  log-client event new build --origin example.com/log --issuer farm --file target/app \\
-      --field purl=pkg:generic/app@1.2 --field source.uri=https://git.example.com/app \\
-      --field source.digest.gitTree=$(git rev-parse HEAD^{tree}) --field builder_id=https://example.com/farm \\
-      --field build_type=https://example.com/cargo --field invocation_id=17 --field started=T --field finished=T \\
-      --field build_site=CH-ZH-1 --field signing_site=CH-ZH-1 --out build.json
-  log-client event new rebuild --origin example.com/log --issuer lab --ref reproduces=build.json --produced app=out/app \\
-      --field independence=third-party --out rebuild.json
-  log-client event new update --origin example.com/log --issuer release --file app --ref releases=build.json \\
-      --field purl=pkg:generic/app@1.2 --field packageId=app --field channel=stable --field kind=product --out update.json
-  log-client event new issuer-open --origin example.com/log --issuer farm --vkey farm.key --cosigner operator.key \\
-      --field types.build=none --field heartbeat_s=86400 --field jurisdiction=CH --field builders=https://example.com/farm")]
+  log-client event new issuer-open --origin O --issuer farm --vkey farm.vkey \\
+    --cosigner operator.vkey --field types.build=none --field heartbeat_s=86400 \\
+    --field jurisdiction=CH --field builders=https://example.com/farm --out open.json
+  log-client event new build --origin O --issuer farm --file app \\
+    --field purl=pkg:generic/app@1.2 --field source.uri=https://git.example.com/app \\
+    --field source.digest.gitTree=HEX --field builder_id=https://example.com/farm \\
+    --field build_type=https://example.com/cargo --field invocation_id=17 \\
+    --field started=T --field finished=T --field build_site=CH-ZH-1 \\
+    --field signing_site=CH-ZH-1 --out build.json
+  log-client event new rebuild --origin O --issuer lab --ref reproduces=build.json \\
+    --produced app=out/app --field independence=third-party --out rebuild.json
+  log-client event new update --origin O --issuer release --file app \\
+    --ref releases=build.json --field purl=pkg:generic/app@1.2 \\
+    --field packageId=app --field channel=stable --field kind=product --out update.json")]
 pub struct New {
     /// The type
-    #[arg(value_parser = clap::builder::PossibleValuesParser::new(draft::kinds()))]
+    #[arg(value_name = "TYPE", value_parser = clap::builder::PossibleValuesParser::new(draft::kinds()))]
     kind: String,
     /// The log it is for; read from --log when not given
     #[arg(long, value_name = "O")]

@@ -82,7 +82,9 @@ fn verdict(policy: &vitrine_spec::policy::Policy, leaf: &Hash, spelled: &str, by
             answer::proof(policy, leaf, &parsed, now).map_err(|fault| match fault {
                 // A file that does not hold is the file's fault: nobody asked a log.
                 AnswerFault::NotTheLog(why) => ("proof.log", Exit::NotVerified, why),
-                AnswerFault::Misbehaved(why) => ("proof.inclusion", Exit::NotVerified, why),
+                AnswerFault::Misbehaved(why) => {
+                    ("proof.inclusion", Exit::NotVerified, format!("the proof does not hold for the {spelled}: {why}"))
+                }
                 AnswerFault::Quorum(why) => {
                     ("quorum", Exit::NotYet, format!("the entry is logged, with too few witnesses: {why}"))
                 }
@@ -107,5 +109,33 @@ fn verdict(policy: &vitrine_spec::policy::Policy, leaf: &Hash, spelled: &str, by
         ..report.not_checked(
             "what the entry says, and whether its signers may say it: see `event verify` and `verify-update`",
         )
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::world::{Bend, NOW, World};
+
+    #[test]
+    fn a_proof_is_of_its_entry_under_its_policy_and_nothing_else() {
+        let world = World::new();
+        let leaf = |at: usize| leaf_hash(&world.leaves.borrow()[at]);
+        let judge = |at: usize, bytes: &[u8]| verdict(&world.policy(), &leaf(at), "entry", bytes, NOW);
+        assert_eq!(judge(1, &world.proof(1, None)).code, "proof.verified");
+        for (at, bytes, code, exit) in [
+            (0, world.proof(1, None), "proof.inclusion", Exit::NotVerified),
+            (1, world.proof(1, Some(Bend::WrongPath)), "proof.inclusion", Exit::NotVerified),
+            (1, world.proof(1, Some(Bend::OtherLog)), "proof.log", Exit::NotVerified),
+            (1, world.proof(1, Some(Bend::NoWitness)), "quorum", Exit::NotYet),
+            // Too few witnesses is said only of an entry that is logged.
+            (0, world.proof(1, Some(Bend::NoWitness)), "proof.inclusion", Exit::NotVerified),
+            (1, b"hello".to_vec(), "proof.malformed", Exit::NotVerified),
+        ] {
+            let report = judge(at, &bytes);
+            assert_eq!((report.code.as_str(), report.exit), (code, exit), "{}", report.reason);
+            assert!(report.limits && report.checked.is_empty(), "nothing is called checked in a refusal");
+        }
     }
 }

@@ -82,18 +82,46 @@ pub fn run(args: Submit, out: &Out) -> Result<Exit, Failure> {
     let wait = Duration::from_secs(args.wait);
     let clock = Deadline(Instant::now() + wait);
     let spool = Spool::open(&dir, wait)?;
-    let mut parcels = take_on(&spool, log.url(), given)?;
+    let (mut parcels, earlier, known) = take_on(&spool, log.url(), given)?;
     let courier = Courier { remote: &log, policy: &policy, key: key.as_ref(), spool: &spool, clock: &clock };
     let events: u64 = parcels.iter().map(|parcel| parcel.records.len() as u64).sum();
     let bar = out.progress(events, "submitting");
     let mut outcomes = Vec::new();
-    for parcel in &mut parcels {
-        let outcome = courier.deliver(parcel)?;
+    let mut failed = None;
+    let mut elsewhere = 0;
+    for (at, parcel) in parcels.iter_mut().enumerate() {
+        let mut outcome = Outcome::default();
+        let ended = courier.deliver(parcel, &mut outcome);
         bar.inc((outcome.delivered.len() + outcome.rejected.len()) as u64);
+        if let Err(failure) = ended {
+            let ours = at >= earlier;
+            if at >= known && !outcome.sent && matches!(failure.exit, Exit::Usage | Exit::NotVerified) {
+                // Nothing of it left this machine: what was wrong on the command line must not be logged by a later run.
+                parcel.records.clear();
+                spool.store(parcel)?;
+                failed = failed.or(Some(failure.side("events", "not taken on")));
+            } else if ours || matches!(failure.exit, Exit::Misbehaved | Exit::Unreachable) {
+                failed = Some(failure.side("events", format!("still in the spool {}", spool.dir().display())));
+                outcomes.push(outcome);
+                break;
+            } else {
+                // An event of an earlier run, perhaps of another issuer, must not hold up this one.
+                out.warn(&format!("an earlier event stays in the spool: {failure}"));
+                outcome.waiting = Some(failure.to_string());
+            }
+        }
+        if at < earlier && !args.files.is_empty() && outcome.waiting.take().is_some() {
+            // Said above or below, and still in the spool: it is not what this run was asked for.
+            elsewhere += parcel.records.len();
+        }
         outcomes.push(outcome);
     }
     bar.finish_and_clear();
-    let report = report(&outcomes, &parcels, &spool);
+    let mut report = report(&outcomes, &parcels, &spool);
+    if elsewhere > 0 {
+        report =
+            report.not_checked(format!("{elsewhere} of earlier runs, still in the spool {}", spool.dir().display()));
+    }
     if args.files.iter().any(|file| file == Path::new("-")) {
         for delivered in
             outcomes.iter().flat_map(|outcome| &outcome.delivered).filter(|delivered| delivered.file.is_none())
@@ -105,20 +133,27 @@ pub fn run(args: Submit, out: &Out) -> Result<Exit, Failure> {
     for outcome in &outcomes {
         tell(outcome, out);
     }
-    Ok(out.report(&report))
+    failed.map_or_else(|| Ok(out.report(&report)), Err)
 }
 
-/// What is to be delivered: what waits for this log already, and what was given and does not wait yet.
-fn take_on(spool: &Spool, log: &str, given: Vec<Record>) -> Result<Vec<Parcel>, Failure> {
-    let mut parcels: Vec<Parcel> = spool.pending()?.into_iter().filter(|parcel| parcel.log == log).collect();
-    let waits = |record: &Record| {
-        parcels.iter().flat_map(|parcel| &parcel.records).any(|waiting| {
-            waiting.envelope == record.envelope || (waiting.file == record.file && waiting.source == record.source)
-        })
+/// What is to be delivered: what waits for this log already, and what was given and does not wait yet; with the number of
+/// parcels that hold nothing of what was given, and of those that were in the spool before.
+fn take_on(spool: &Spool, log: &str, given: Vec<Record>) -> Result<(Vec<Parcel>, usize, usize), Failure> {
+    let is_given = |waiting: &Record, given: &Record| {
+        waiting.envelope == given.envelope || (waiting.file == given.file && waiting.source == given.source)
     };
-    let new: Vec<Record> = given.into_iter().filter(|record| !waits(record)).collect();
+    let (mut parcels, again): (Vec<Parcel>, Vec<Parcel>) =
+        spool.pending()?.into_iter().filter(|parcel| parcel.log == log).partition(|parcel| {
+            !parcel.records.iter().any(|waiting| given.iter().any(|record| is_given(waiting, record)))
+        });
+    let earlier = parcels.len();
+    parcels.extend(again);
+    let waits =
+        |record: &Record| parcels.iter().flat_map(|parcel| &parcel.records).any(|waiting| is_given(waiting, record));
+    let new: Vec<Record> = given.iter().filter(|record| !waits(record)).cloned().collect();
+    let known = parcels.len();
     parcels.extend(spool.add(log, new)?);
-    Ok(parcels)
+    Ok((parcels, earlier, known))
 }
 
 fn record(file: &Path, spool: &Path) -> Result<Record, Failure> {
@@ -136,7 +171,7 @@ fn record(file: &Path, spool: &Path) -> Result<Record, Failure> {
         })
     };
     let (name, proof) = if file == Path::new("-") {
-        (None, absolute(&spool.join(format!("{}.tlog-proof", event.id())))?)
+        (None, absolute(&spool.join("proofs").join(format!("{}.tlog-proof", event.id())))?)
     } else {
         (Some(absolute(file)?), absolute(&files::beside(file, "tlog-proof"))?)
     };
@@ -192,7 +227,7 @@ fn report(outcomes: &[Outcome], parcels: &[Parcel], spool: &Spool) -> Report {
             "spooled",
             "submit.spooled".to_owned(),
             format!(
-                "{spooled} in the spool {}, {delivered} logged: {}",
+                "{spooled} in the spool ({}), {delivered} logged: {}",
                 spool.dir().display(),
                 why.unwrap_or_default()
             ),

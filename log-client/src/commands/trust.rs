@@ -259,3 +259,76 @@ fn check(args: Check, out: &Out) -> Result<Exit, Failure> {
             .not_checked("whether the log still says the same: `trust init` into another directory shows it");
     Ok(out.report(&report))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::world::{World, charter_event};
+    use clap::Parser;
+    use vitrine_spec::body::Body;
+
+    #[derive(Parser)]
+    struct InitArgs {
+        #[command(flatten)]
+        init: Init,
+    }
+
+    fn args(more: &[&str]) -> Init {
+        let fixed = ["init", "--log", "http://127.0.0.1:1", "--policy", "p", "--out", "o"];
+        InitArgs::parse_from(fixed.iter().chain(more)).init
+    }
+
+    fn charter() -> Charter {
+        match Event::read_leaf(&charter_event().leaf()).unwrap().statement.body {
+            Body::Charter(charter) => *charter,
+            _ => panic!("a charter"),
+        }
+    }
+
+    fn text(more: &[&str]) -> Result<String, Failure> {
+        let world = World::new();
+        trust_toml(&args(more), &Fingerprint::new(charter_event().id().0), &charter(), &world.state.borrow())
+    }
+
+    #[test]
+    fn without_a_fingerprint_nothing_is_pinned_and_the_log_is_not_even_asked() {
+        let failure = init(args(&[]), &Out::new(true)).unwrap_err();
+        assert_eq!((failure.exit, failure.code.as_str()), (Exit::Usage, "trust.no-pin"));
+    }
+
+    #[test]
+    fn issuers_and_streams_are_those_that_the_charters_keys_opened() {
+        let trust = TrustFile::parse(&text(&[]).unwrap()).unwrap();
+        assert_eq!(*trust.charter.event_id(), charter_event().id().0);
+        let names: Vec<&str> = trust.issuers().map(|issuer| issuer.name.as_str()).collect();
+        assert_eq!(names, ["operator", "release", "supervisor", "vault"]);
+        let stream = trust.stream("app", "stable").unwrap();
+        assert!(stream.require_build, "a build is required unless the person says otherwise");
+        let trust = TrustFile::parse(&text(&["--without-build", "app/stable"]).unwrap()).unwrap();
+        assert!(!trust.stream("app", "stable").unwrap().require_build);
+    }
+
+    #[test]
+    fn only_the_issuers_asked_for_and_none_that_is_not_there() {
+        let trust = TrustFile::parse(&text(&["--issuer", "release"]).unwrap()).unwrap();
+        assert_eq!(trust.issuers().count(), 1);
+        assert_eq!(text(&["--issuer", "nobody"]).unwrap_err().code, "trust.issuer");
+        assert_eq!(text(&["--without-build", "app/beta"]).unwrap_err().code, "trust.stream");
+    }
+
+    #[test]
+    fn a_stream_of_an_issuer_left_out_is_left_out() {
+        let trust = TrustFile::parse(&text(&["--issuer", "vault"]).unwrap()).unwrap();
+        assert_eq!(trust.streams().count(), 0);
+    }
+
+    #[test]
+    fn a_policy_with_another_log_key_is_not_pinned() {
+        let world = World::new();
+        check_log_keys(&world.policy(), &charter()).unwrap();
+        let mut other = charter();
+        other.log_keys[0] = crate::world::seed("example.com/log", vitrine_spec::key::KeyKind::Cosign).vkey();
+        assert_eq!(check_log_keys(&world.policy(), &other).unwrap_err().code, "trust.log-key");
+    }
+}

@@ -1,0 +1,431 @@
+//! A whole log in memory for tests: admission by `vitrine_spec`, its own keys, one witness, and answers that can be bent.
+//!
+//! Not here: time-outs of a network; a bend says what the client would have seen.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test reports by panicking")]
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Parser;
+use serde_json::json;
+use vitrine_spec::admission::{self, Logged, Query};
+use vitrine_spec::checkpoint::{Checkpoint, Origin, SignedCheckpoint};
+use vitrine_spec::cosignature::{encode, message};
+use vitrine_spec::envelope::Submission;
+use vitrine_spec::event::Event;
+use vitrine_spec::hash::{Hash, leaf_hash};
+use vitrine_spec::json::Value;
+use vitrine_spec::key::{KeyKind, Seed};
+use vitrine_spec::note::Signature;
+use vitrine_spec::policy::Policy;
+use vitrine_spec::proof::{Tiles, inclusion};
+use vitrine_spec::refusal::Refusal;
+use vitrine_spec::state::State;
+use vitrine_spec::text::b64;
+use vitrine_spec::tiles::{BundleId, TileId, encode_bundle, encode_tile, tile_root};
+use vitrine_spec::tlog_proof::TlogProof;
+use vitrine_spec::tree::{Frontier, LeafIndex, TreeSize};
+
+use crate::batch::Remote;
+use crate::commands::charter;
+use crate::deliver::Clock;
+use crate::draft::{Chain, Draft, Subject};
+use crate::event_file::EventFile;
+use crate::http::{HttpError, Problem};
+use crate::place::ZEROS;
+use crate::policies::{self, Given, Keys};
+use crate::replay::Bundles;
+
+pub(crate) const ORIGIN: &str = "example.com/log";
+pub(crate) const NOW: u64 = 1_795_276_800;
+
+/// What is done to one answer instead of giving it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bend {
+    /// Nothing is taken, with this status and `Retry-After`.
+    Busy(u16, Option<u64>),
+    /// The event is taken and the answer is lost.
+    Lost,
+    /// The proof holds another entry's leaf.
+    OtherLeaf,
+    /// A proof that holds, of another entry: in a batch, that entry's index and leaf hash.
+    OtherEntry,
+    /// One hash of the path is wrong; in a batch, the index alone.
+    WrongPath,
+    /// The checkpoint is signed by a key that is not the log's.
+    OtherLog,
+    /// No witness signed yet.
+    NoWitness,
+    /// A page instead of an answer.
+    Page,
+}
+
+/// The log.
+pub(crate) struct World {
+    pub(crate) state: RefCell<State>,
+    pub(crate) leaves: RefCell<Vec<Vec<u8>>>,
+    events: RefCell<Vec<Arc<Event>>>,
+    pub(crate) bends: RefCell<VecDeque<Bend>>,
+    pub(crate) bodies: RefCell<Vec<Vec<u8>>>,
+    pub(crate) policy_text: String,
+}
+
+/// A key whose bytes follow from its name.
+pub(crate) fn seed(name: &str, kind: KeyKind) -> Seed {
+    let bytes = Hash::of(format!("{name} {}", kind.byte()).as_bytes());
+    Seed::new(name, kind, *bytes.as_bytes()).unwrap()
+}
+
+pub(crate) fn event_key(name: &str) -> Seed {
+    seed(&format!("{name}.example.com"), KeyKind::Ed25519)
+}
+
+#[derive(Parser)]
+struct CharterArgs {
+    #[command(flatten)]
+    new: charter::New,
+}
+
+/// The first charter, signed.
+pub(crate) fn charter_event() -> EventFile {
+    let vkey = |seed: &Seed| seed.vkey().to_string();
+    let args = CharterArgs::parse_from([
+        "charter",
+        "--origin",
+        ORIGIN,
+        "--log-key",
+        &vkey(&seed(ORIGIN, KeyKind::Ed25519)),
+        "--log-key",
+        &vkey(&seed(ORIGIN, KeyKind::MlDsa44)),
+        "--operator",
+        &vkey(&event_key("operator")),
+        "--supervisor",
+        &vkey(&event_key("supervisor")),
+        "--vault",
+        &vkey(&event_key("vault")),
+        "--type",
+        "update",
+        "--type",
+        "build",
+        "--site",
+        "CH-ZH-1=Zurich",
+        "--recorded",
+        &NOW.to_string(),
+    ]);
+    let mut event = charter::first(&args.new).unwrap();
+    event.sign(&event_key("operator")).unwrap();
+    event.sign(&event_key("supervisor")).unwrap();
+    event
+}
+
+/// An event of `release` in its chain, without its place.
+pub(crate) fn draft(kind: &str, fields: &[String], files: Vec<Subject>) -> Draft {
+    Draft {
+        kind: kind.to_owned(),
+        origin: ORIGIN.to_owned(),
+        issuer: "release".to_owned(),
+        epoch: 1,
+        chain: Chain::Later,
+        recorded: NOW,
+        site: None,
+        cosigners: Vec::new(),
+        refs: Vec::new(),
+        body: Value::object([]),
+        fields: fields.to_vec(),
+        files,
+        digests: BTreeMap::new(),
+        attachments: Vec::new(),
+    }
+}
+
+fn open_release() -> EventFile {
+    let fields = [
+        format!("vkey={}", event_key("release").vkey()),
+        "types.update=strict".to_owned(),
+        "heartbeat_s=86400".to_owned(),
+        "jurisdiction=CH".to_owned(),
+        "streams=app/stable".to_owned(),
+    ];
+    let mut draft = draft("issuer-open", &fields, Vec::new());
+    draft.chain = Chain::At(1, ZEROS.to_owned());
+    draft.cosigners = vec![event_key("operator").vkey().keyid()];
+    draft.event().unwrap()
+}
+
+/// An update of `app stable`; `more` are further fields.
+pub(crate) fn update(version: u32, more: &[&str]) -> EventFile {
+    let mut fields = vec![
+        format!("purl=pkg:generic/app@{version}"),
+        "packageId=app".to_owned(),
+        "channel=stable".to_owned(),
+        "kind=product".to_owned(),
+    ];
+    fields.extend(more.iter().map(|field| (*field).to_owned()));
+    let sha256 = Hash::of(&version.to_be_bytes()).hex();
+    let file = Subject { name: "app".to_owned(), sha256, size: Some(4), produced: None };
+    draft("update", &fields, vec![file]).event().unwrap()
+}
+
+impl World {
+    /// A log with its charter and the issuer `release`, who owns the stream `app stable`.
+    pub(crate) fn new() -> World {
+        let given = |name: &str, kind| Given { vkey: seed(name, kind).vkey(), url: None };
+        let logs = [given(ORIGIN, KeyKind::Ed25519), given(ORIGIN, KeyKind::MlDsa44)];
+        let witness = [given("w.example", KeyKind::Cosign), given("w.example", KeyKind::MlDsa44)];
+        let world = World {
+            state: RefCell::default(),
+            leaves: RefCell::default(),
+            events: RefCell::default(),
+            bends: RefCell::default(),
+            bodies: RefCell::default(),
+            policy_text: policies::make(Keys::Both, &logs, &witness, None).unwrap(),
+        };
+        world.append(&charter_event().leaf()).unwrap();
+        let mut open = open_release();
+        open.sign(&event_key("release")).unwrap();
+        open.sign(&event_key("operator")).unwrap();
+        world.append(&open.leaf()).unwrap();
+        world
+    }
+
+    pub(crate) fn policy(&self) -> Policy {
+        Policy::parse(&self.policy_text).unwrap()
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        self.leaves.borrow().len()
+    }
+
+    /// Event at an index.
+    pub(crate) fn event(&self, index: usize) -> EventFile {
+        EventFile::parse(&self.leaves.borrow()[index]).unwrap()
+    }
+
+    /// Takes a leaf, by the rules.
+    pub(crate) fn append(&self, leaf: &[u8]) -> Result<usize, Refusal> {
+        let look = |query: &Query| {
+            let events = self.events.borrow();
+            let found = events.iter().position(|event| match query {
+                Query::Id(id) => event.id == *id,
+                Query::At(issuer, epoch, seq) => event
+                    .statement
+                    .header
+                    .place()
+                    .is_some_and(|place| place.issuer == *issuer && place.epoch == *epoch && place.seq == *seq),
+                Query::Attachment(_) => false,
+            })?;
+            Some(Logged { index: LeafIndex::new(found as u64), event: Arc::clone(&events[found]) })
+        };
+        let origin = Origin::new(ORIGIN).unwrap();
+        let event = admission::fold(&mut self.state.borrow_mut(), leaf, &origin, look)?;
+        self.events.borrow_mut().push(event);
+        self.leaves.borrow_mut().push(leaf.to_vec());
+        Ok(self.size() - 1)
+    }
+
+    /// The first index of a payload and whether it was there before.
+    fn take(&self, body: &[u8]) -> Result<(usize, bool), Refusal> {
+        let envelope = Submission::parse(body, 1)?.envelope;
+        let found = self.events.borrow().iter().position(|event| event.id == envelope.id());
+        match found {
+            Some(index) => Ok((index, true)),
+            None => self.append(&envelope.leaf()).map(|index| (index, false)),
+        }
+    }
+
+    /// Puts a leaf into the tree without judging it, as a log does that breaks the rules.
+    pub(crate) fn plant(&self, leaf: &[u8]) {
+        self.events.borrow_mut().push(Arc::new(Event::read_leaf(leaf).unwrap()));
+        self.leaves.borrow_mut().push(leaf.to_vec());
+    }
+
+    /// The current checkpoint, signed by the log and, unless bent, by the witness.
+    pub(crate) fn note(&self, bend: Option<Bend>) -> Vec<u8> {
+        let mut frontier = Frontier::new();
+        self.leaves.borrow().iter().for_each(|leaf| frontier.push(leaf_hash(leaf)));
+        let checkpoint = Checkpoint::new(Origin::new(ORIGIN).unwrap(), frontier.size(), frontier.root());
+        let sign = |seed: &Seed| {
+            let message = message(seed.kind(), seed.name(), NOW, &checkpoint).unwrap();
+            let bytes = match seed.kind() {
+                KeyKind::Ed25519 => seed.sign_ed25519(&message).unwrap().to_vec(),
+                KeyKind::Cosign => encode(NOW, &seed.sign_ed25519(&message).unwrap()),
+                KeyKind::MlDsa44 => encode(NOW, &seed.sign_mldsa_deterministic(&message).unwrap()),
+            };
+            Signature::by(&seed.vkey(), bytes).unwrap()
+        };
+        let mut lines = if bend == Some(Bend::OtherLog) {
+            vec![sign(&Seed::new(ORIGIN, KeyKind::Ed25519, [9; 32]).unwrap())]
+        } else {
+            vec![sign(&seed(ORIGIN, KeyKind::Ed25519)), sign(&seed(ORIGIN, KeyKind::MlDsa44))]
+        };
+        if bend != Some(Bend::NoWitness) {
+            lines.push(sign(&seed("w.example", KeyKind::Cosign)));
+            lines.push(sign(&seed("w.example", KeyKind::MlDsa44)));
+        }
+        SignedCheckpoint::new(checkpoint, lines).unwrap().print().into_bytes()
+    }
+
+    pub(crate) fn signed(&self) -> SignedCheckpoint {
+        SignedCheckpoint::parse(&self.note(None)).unwrap()
+    }
+
+    pub(crate) fn proof(&self, index: usize, bend: Option<Bend>) -> Vec<u8> {
+        let index = if bend == Some(Bend::OtherEntry) { 0 } else { index };
+        let at = LeafIndex::new(index as u64);
+        let mut hashes = inclusion(self, at, TreeSize::new(self.size() as u64)).unwrap();
+        if bend == Some(Bend::WrongPath) {
+            hashes[0] = Hash::of(b"wrong");
+        }
+        let leaf = if bend == Some(Bend::OtherLeaf) { 0 } else { index };
+        let extra = Some(self.leaves.borrow()[leaf].clone());
+        TlogProof { extra, index: at, hashes, checkpoint: self.note(bend) }.print()
+    }
+
+    /// The next bend; a `Busy` one is the whole answer.
+    fn bend(&self) -> Result<Option<Bend>, HttpError> {
+        match self.bends.borrow_mut().pop_front() {
+            Some(Bend::Busy(status, retry)) => Err(HttpError::Status {
+                url: "log".into(),
+                status,
+                retry_after: retry.map(Duration::from_secs),
+                problem: None,
+                body: String::new(),
+            }),
+            other => Ok(other),
+        }
+    }
+}
+
+fn lost() -> HttpError {
+    HttpError::Unreachable { url: "log".into(), why: "no answer in time".into() }
+}
+
+fn problem(refusal: &Refusal) -> Problem {
+    serde_json::from_str(&String::from_utf8(refusal.problem().to_jcs()).unwrap()).unwrap()
+}
+
+impl Tiles for World {
+    type Error = String;
+
+    fn tile(&self, id: TileId) -> Result<Vec<u8>, String> {
+        let mut level: Vec<Hash> = self.leaves.borrow().iter().map(|leaf| leaf_hash(leaf)).collect();
+        for _ in 0..id.level() {
+            level = level.chunks_exact(256).map(tile_root).collect();
+        }
+        let start = id.index() as usize * 256;
+        let hashes = level.get(start..start + usize::from(id.width())).ok_or("no such tile")?;
+        Ok(encode_tile(hashes))
+    }
+}
+
+impl Bundles for World {
+    fn read(&self, bundles: &[BundleId]) -> Result<Vec<Option<Vec<u8>>>, HttpError> {
+        let leaves = self.leaves.borrow();
+        let read = |id: &BundleId| {
+            let start = id.start().get() as usize;
+            let entries = leaves.get(start..start + usize::from(id.width()))?;
+            Some(encode_bundle(entries.iter().map(Vec::as_slice)).unwrap())
+        };
+        Ok(bundles.iter().map(read).collect())
+    }
+}
+
+impl Remote for World {
+    fn issuer(&self, name: &str) -> Result<Vec<u8>, HttpError> {
+        let state = self.state.borrow();
+        let issuer = state.issuer(name).unwrap();
+        let streams: Vec<_> = issuer
+            .streams
+            .iter()
+            .map(|(stream, next)| {
+                json!({"packageId": stream.package_id, "channel": stream.channel.as_str(), "next_release_seq": next})
+            })
+            .collect();
+        let last = issuer.last.map(|last| json!({"seq": last.seq, "event_id": last.event_id.hex()}));
+        let body = json!({"epoch": issuer.epoch, "vkey": issuer.vkey.to_string(), "open": issuer.open, "last": last, "streams": streams});
+        Ok(body.to_string().into_bytes())
+    }
+
+    fn submit(&self, body: Vec<u8>) -> Result<(Vec<u8>, bool), HttpError> {
+        self.bodies.borrow_mut().push(body.clone());
+        let bend = self.bend()?;
+        let (index, duplicate) = self.take(&body).map_err(|refusal| HttpError::Status {
+            url: "log".into(),
+            status: refusal.status(),
+            retry_after: None,
+            problem: Some(Box::new(problem(&refusal))),
+            body: String::new(),
+        })?;
+        match bend {
+            Some(Bend::Lost) => Err(lost()),
+            Some(Bend::Page) => Ok((b"<html>".to_vec(), duplicate)),
+            bend => Ok((self.proof(index, bend), duplicate)),
+        }
+    }
+
+    fn submit_batch(&self, body: Vec<u8>) -> Result<Vec<u8>, HttpError> {
+        self.bodies.borrow_mut().push(body.clone());
+        let bend = self.bend()?;
+        let mut answer = String::new();
+        let mut broken = BTreeSet::new();
+        for (number, line) in body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).enumerate() {
+            let envelope = Submission::parse(line, 1).unwrap().envelope;
+            let event = EventFile::parse(&envelope.leaf()).unwrap();
+            let issuer = event.header_text("issuer").unwrap().to_owned();
+            let value = if broken.contains(&issuer) {
+                json!({"line": number + 1, "problem": {"code": "skipped", "title": "skipped", "detail": "an earlier line"}})
+            } else {
+                match self.take(line) {
+                    Ok((index, duplicate)) => {
+                        let shown = if bend == Some(Bend::OtherEntry) { 0 } else { index };
+                        let hash = leaf_hash(&self.leaves.borrow()[shown]);
+                        let index = if bend == Some(Bend::WrongPath) { 0 } else { shown };
+                        json!({"line": number + 1, "event_id": event.id().hex(), "index": index,
+                            "leaf_hash": b64(hash.as_bytes()), "duplicate": duplicate})
+                    }
+                    Err(refusal) => {
+                        broken.insert(issuer);
+                        let text = String::from_utf8(refusal.problem().to_jcs()).unwrap();
+                        json!({"line": number + 1, "problem": serde_json::from_str::<serde_json::Value>(&text).unwrap()})
+                    }
+                }
+            };
+            answer.push_str(&format!("{value}\n"));
+        }
+        answer.push_str(&format!("{}\n", json!({"checkpoint": String::from_utf8(self.note(bend)).unwrap()})));
+        if bend == Some(Bend::Lost) { Err(lost()) } else { Ok(answer.into_bytes()) }
+    }
+
+    fn entry(&self, index: LeafIndex) -> Result<Vec<u8>, HttpError> {
+        Ok(self.leaves.borrow()[index.get() as usize].clone())
+    }
+
+    fn tile(&self, tile: &TileId) -> Result<Vec<u8>, HttpError> {
+        Tiles::tile(self, *tile).map_err(|why| HttpError::Unreachable { url: tile.path(), why })
+    }
+}
+
+/// A clock that a test winds: a pause takes no time and is written down.
+#[derive(Default)]
+pub(crate) struct Watch {
+    pub(crate) left: Cell<Duration>,
+    pub(crate) pauses: RefCell<Vec<Duration>>,
+}
+
+impl Clock for Watch {
+    fn now(&self) -> u64 {
+        NOW
+    }
+
+    fn left(&self) -> Duration {
+        self.left.get()
+    }
+
+    fn pause(&self, pause: Duration) {
+        self.left.set(self.left.get().saturating_sub(pause));
+        self.pauses.borrow_mut().push(pause);
+    }
+}
