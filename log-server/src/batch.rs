@@ -132,15 +132,14 @@ fn bundles(tip: &Tip, items: &[Item]) -> Result<(Vec<Object>, Vec<u8>), BatchErr
     let (first, others) = items.split_at(items.len().min(TILE_WIDTH - inside));
     let mut bundles = Vec::with_capacity(2 + others.len() / TILE_WIDTH);
     let mut last = tip.bundle.clone();
-    let mut index = old / TILE_WIDTH as u64;
-    for part in std::iter::once(first).chain(others.chunks(TILE_WIDTH)).filter(|part| !part.is_empty()) {
+    let parts = std::iter::once(first).chain(others.chunks(TILE_WIDTH)).filter(|part| !part.is_empty());
+    for (index, part) in (old / TILE_WIDTH as u64..).zip(parts) {
         let mut bytes = last;
         bytes.extend(encode_bundle(part.iter().map(|item| item.leaf.as_slice()))?);
         // The tree of size `new` has this bundle, because it has the entries just put into it.
         let id = BundleId::at(index, new).ok_or(TileError::Width { got: 0 })?;
         last = if id.is_full() { Vec::new() } else { bytes.clone() };
         bundles.push((id.path(), bytes));
-        index += 1;
     }
     Ok((bundles, last))
 }
