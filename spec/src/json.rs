@@ -31,7 +31,7 @@ pub enum Value {
 /// Which rule of strict JSON is broken, and at which byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JsonError {
-    /// Not UTF-8, or begins with a byte order mark.
+    /// Not UTF-8, or begins with a byte order mark [J-2].
     #[error("byte {0} is not UTF-8 without a byte order mark")]
     Utf8(usize),
     /// Not the grammar of RFC 8259.
@@ -40,16 +40,16 @@ pub enum JsonError {
     /// Something follows the value.
     #[error("byte {0} follows the end of the value")]
     Trailing(usize),
-    /// A member name that the object holds already.
+    /// A member name that the object holds already [J-3].
     #[error("the member name that ends at byte {0} stands twice in its object")]
     Duplicate(usize),
-    /// A member name that is not ASCII.
+    /// A member name that is not ASCII [J-3].
     #[error("the member name that ends at byte {0} is not ASCII")]
     Name(usize),
-    /// A surrogate without its other half.
+    /// A surrogate without its other half [J-4].
     #[error("the escape at byte {0} is half of a surrogate pair")]
     Surrogate(usize),
-    /// U+0000, escaped or not.
+    /// U+0000, escaped or not [J-4].
     #[error("byte {0} stands for U+0000")]
     Nul(usize),
     /// A number that is no integer in its one spelling, or too large.

@@ -306,7 +306,8 @@ fn check_named_event(facts: &Facts, issuer: &str, epoch: u32, named: &Named) -> 
 
 /// The keys that a charter names: what is new to the log must not be known to it, and stands once.
 fn check_new_keys(state: &State, charter: &Charter) -> Read<()> {
-    let before = state.charter.as_ref().map_or_else(Vec::new, |in_force| super::change::charter_keys(&in_force.charter));
+    let before =
+        state.charter.as_ref().map_or_else(Vec::new, |in_force| super::change::charter_keys(&in_force.charter));
     let mut new: Vec<(String, String)> = Vec::new();
     for found in super::change::charter_keys(charter) {
         if before.contains(&found) {

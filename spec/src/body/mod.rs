@@ -115,3 +115,6 @@ pub fn check_named(body: &Body, attachments: &[Attachment]) -> Read<()> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;
