@@ -166,13 +166,6 @@ impl Admission {
         self.inner.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The same with room for fewer entries.
-    #[cfg(test)]
-    pub(crate) fn with_pool_entries_max(self, entries: usize) -> Admission {
-        self.write().entries_max = entries;
-        self
-    }
-
     /// Why nothing more is taken now, before anything of it is read: the pool is full, or the server leaves.
     pub fn full(&self) -> Option<Refusal> {
         self.read().full(0)
@@ -243,7 +236,12 @@ impl Admission {
         admission::check_signatures(&read.event, &read.keys)?;
         let mut ready = self.ready(read.event, read.covered)?;
         loop {
-            let decided = self.write().decide(ready, Time::now());
+            let decided = {
+                let mut inner = self.write();
+                let decided = inner.decide(ready, Time::now());
+                self.show(&inner);
+                decided
+            };
             match decided {
                 Decided::Taken(place, was_empty) => {
                     self.after(was_empty);
@@ -371,6 +369,7 @@ impl Admission {
                         }
                     }
                 }
+                self.show(&inner);
             }
             self.after(wake);
             if let Some(stale) = again {
@@ -569,4 +568,13 @@ fn chain(event: &Event) -> Option<(Name, u32)> {
 
 fn arrival(now: Time) -> EventTime {
     EventTime::new(now.get())
+}
+
+#[cfg(test)]
+impl Admission {
+    /// The same with room for fewer entries.
+    pub(crate) fn with_pool_entries_max(self, entries: usize) -> Admission {
+        self.write().entries_max = entries;
+        self
+    }
 }

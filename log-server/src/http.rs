@@ -6,8 +6,6 @@
 mod lookups;
 mod reads;
 mod submit;
-#[cfg(test)]
-mod tests;
 
 use std::sync::{Arc, OnceLock};
 
@@ -144,3 +142,6 @@ const JSON: &str = "application/json";
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 /// What changes with every checkpoint.
 const BRIEF: &str = "no-cache";
+
+#[cfg(test)]
+mod tests;

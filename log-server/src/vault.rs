@@ -148,3 +148,76 @@ fn log_heartbeat(keys: &LogKeys, admission: &Admission) -> Result<(), String> {
         Err(NotTaken::Failed(cause)) => Err(cause),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test reports by panicking")]
+mod tests {
+    use super::*;
+    use crate::fake::{Actor, ORIGIN, charter};
+    use crate::fold;
+    use vitrine_spec::admission::{self, Facts};
+    use vitrine_spec::checkpoint::Origin;
+
+    const DAY: u64 = 86_400;
+
+    /// The state after the charter.
+    fn begun(keys: &LogKeys) -> State {
+        let (mut operator, supervisor) = (Actor::new("operator", 40), Actor::new("supervisor", 41));
+        let charter = charter(keys, &mut operator, &supervisor)["envelope"].to_string();
+        let draft = admission::read_envelope(charter.as_bytes(), keys.origin()).unwrap();
+        let leaf = draft.parse(&State::default()).unwrap().leaf();
+        let mut state = State::default();
+        fold::one(&mut state, keys.origin(), &leaf, Some(Time::now())).unwrap();
+        state
+    }
+
+    /// Admits a submission as the log would.
+    fn admit(state: &mut State, submission: &[u8], now: Time) {
+        let event = admission::read(submission, &Origin::new(ORIGIN).unwrap()).unwrap().parse(state).unwrap();
+        let keys = admission::authority(state, &event).unwrap();
+        admission::check_signatures(&event, &keys).unwrap();
+        let arrival = vitrine_spec::words::Time::new(now.get());
+        let effects = admission::judge(state, &Facts::default(), &event, Some(arrival)).unwrap();
+        state.apply(&effects);
+    }
+
+    #[test]
+    fn heartbeats_come_at_the_start_and_at_half_the_interval() {
+        // [S-21]
+        let dir = tempfile::tempdir().unwrap();
+        let keys = LogKeys::generate(dir.path(), ORIGIN, None).unwrap();
+        let vault = keys.vault_vkey().to_string();
+        let mut state = begun(&keys);
+        let now = Time::now();
+        assert_eq!(
+            next(&state, &vault, false, now),
+            Next::Heartbeat(0),
+            "a chain without events has been silent too long"
+        );
+        for (at, seq) in [(now, 1), (now.plus(DAY), 2)] {
+            let submission = heartbeat(&state, ORIGIN, keys.vault(), at).unwrap();
+            admit(&mut state, &submission, at);
+            assert_eq!(state.issuer(VAULT).unwrap().last.unwrap().seq, seq, "the chain goes on");
+            assert_eq!(next(&state, &vault, true, at), Next::Heartbeat(0), "each start says that the log is there");
+            assert_eq!(next(&state, &vault, false, at), Next::Heartbeat(DAY / 2));
+            assert_eq!(next(&state, &vault, false, at.plus(DAY / 2 - 1)), Next::Heartbeat(1));
+            assert_eq!(next(&state, &vault, false, at.plus(DAY)), Next::Heartbeat(0));
+        }
+    }
+
+    #[test]
+    fn a_vault_whose_key_is_not_the_charters_says_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let keys = LogKeys::generate(&dir.path().join("a"), ORIGIN, None).unwrap();
+        let other = LogKeys::generate(&dir.path().join("b"), ORIGIN, None).unwrap();
+        let other = other.vault_vkey().to_string();
+        match next(&begun(&keys), &other, true, Time::now()) {
+            Next::Nothing(why) => {
+                assert!(why.contains(&other) && why.contains(&keys.vault_vkey().to_string()), "{why}")
+            }
+            Next::Heartbeat(seconds) => unreachable!("a heartbeat in {seconds} s by a key that nobody registered"),
+        }
+        assert!(matches!(next(&State::default(), &other, true, Time::now()), Next::Nothing(_)));
+        assert_eq!(heartbeat(&State::default(), ORIGIN, keys.vault(), Time::now()), None);
+    }
+}

@@ -417,6 +417,7 @@ async fn reads_end_at_the_published_size() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn look_ups_carry_their_proofs() {
+    // [S-28] Each follows an acknowledgement at once, whether the index has the batch yet or not.
     let server = server(Setting::default()).await;
     let mut farm = server.farm().await;
     server.submit(&farm.build(7)).await;
@@ -512,23 +513,30 @@ async fn a_late_cosignature_is_merged_into_the_checkpoint() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_pool_refuses_before_the_body_is_read() {
     // [S-25]
-    let setting = Setting { pool_entries_max: 1, wait: Duration::from_millis(50), ..Setting::default() };
-    let server = server(setting).await;
+    let server = server(Setting { pool_entries_max: 1, ..Setting::default() }).await;
     let mut farm = server.farm().await;
+    let builds = [farm.build(1), farm.build(2), farm.build(3)];
     server.fakes[0].script(|script| script.says = Some((503, "text/plain", Vec::new())));
-    // One is in the batch that waits for its quorum, one is in the pool.
-    assert_eq!(server.submit(&farm.build(1)).await.code(), "pending");
-    while server.view.head().get() < 3 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    assert_eq!(server.submit(&farm.build(2)).await.code(), "pending");
-    let endless = Body::new(Endless);
-    let answer = server.post("/events", "application/json", endless).await;
-    assert_eq!((answer.status.as_u16(), answer.code().as_str()), (503, "quorum-unavailable"));
-    assert_eq!(answer.header("retry-after"), "1");
-    server.fakes[0].script(|script| script.says = None);
-    server.published(4).await;
-    assert_eq!(server.submit(&farm.build(3)).await.status, 201);
+    let until = async |reached: &dyn Fn() -> bool| {
+        while !reached() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    // One is in the batch that waits for its quorum, one is in the pool, and that is full.
+    let story = async {
+        until(&|| server.view.head().get() == 3).await;
+        let full = async {
+            until(&|| server.view.metrics.pool_entries.get() == 1).await;
+            let answer = server.post("/events", "application/json", Body::new(Endless)).await;
+            assert_eq!((answer.status.as_u16(), answer.code().as_str()), (503, "quorum-unavailable"));
+            assert_eq!(answer.header("retry-after"), "1");
+            server.fakes[0].script(|script| script.says = None);
+        };
+        tokio::join!(server.submit(&builds[1]), full).0
+    };
+    let (first, second) = tokio::join!(server.submit(&builds[0]), story);
+    assert_eq!((first.status, second.status), (StatusCode::CREATED, StatusCode::CREATED));
+    assert_eq!(server.submit(&builds[2]).await.status, 201);
 }
 
 /// A body that nobody may read.
