@@ -25,6 +25,7 @@ use crate::guard::Cosigned;
 use crate::index::Index;
 use crate::init::init;
 use crate::keys::LogKeys;
+use crate::limits::CLOCK_BEHIND_MAX_SECONDS;
 use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::store::{Files, OsDisk, Store};
@@ -93,11 +94,22 @@ struct Setting {
     pool_entries_max: usize,
     wait: Duration,
     admission: bool,
+    /// Seconds by which the last signed time is ahead of the clock, and whether a person accepts the clock.
+    signed_ahead: u64,
+    accept_clock: bool,
 }
 
 impl Default for Setting {
     fn default() -> Self {
-        Setting { witnesses: 2, quorum: 2, pool_entries_max: 1_000, wait: Duration::from_secs(20), admission: true }
+        Setting {
+            witnesses: 2,
+            quorum: 2,
+            pool_entries_max: 1_000,
+            wait: Duration::from_secs(20),
+            admission: true,
+            signed_ahead: 0,
+            accept_clock: false,
+        }
     }
 }
 
@@ -109,7 +121,13 @@ async fn server(setting: Setting) -> Server {
     let store: Arc<dyn Store> = Arc::new(Files::new(OsDisk::create(&data).unwrap()));
     let charter = charter(&keys, &mut operator, &supervisor)["envelope"].to_string();
     init(&*store, &keys, charter.as_bytes(), Time::now()).unwrap();
-    let log = Log::open(store, Arc::clone(&keys), Time::now(), &|_| {}).unwrap();
+    let mut log = Log::open(store, Arc::clone(&keys), Time::now(), &|_| {}).unwrap();
+    if setting.signed_ahead > 0 {
+        log.begin(&[], Time::now().plus(setting.signed_ahead)).unwrap();
+    }
+    if setting.accept_clock {
+        log.accept_clock(Time::now());
+    }
     let mut fakes = Vec::new();
     for at in 0..setting.witnesses {
         fakes.push(FakeWitness::start(&format!("w{at}.example"), 10 * (at as u8 + 1)).await);
@@ -171,7 +189,7 @@ async fn server(setting: Setting) -> Server {
         cosigned: Cosigned::default(),
         batch_every: Duration::from_millis(5),
         free_bytes_min: 0,
-        sign_at_once: false,
+        sign_at_once: setting.accept_clock,
         evidence: data.join("evidence"),
         runtime: tokio::runtime::Handle::current(),
     };
@@ -574,6 +592,29 @@ async fn what_closes_admission_is_named_and_reads_go_on() {
     server.view.set_step(view::Step::Leaving);
     assert_eq!(server.post("/events", "application/json", body()).await.code(), "starting");
     assert_eq!(server.get("/readyz").await.json()["step"], "leaving");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_far_behind_signs_nothing_until_a_person_accepts_it() {
+    // [S-27]
+    let ahead = CLOCK_BEHIND_MAX_SECONDS + 60;
+    let refusing = server(Setting { signed_ahead: ahead, ..Setting::default() }).await;
+    refusing.published(1).await;
+    while refusing.view.closed().is_none() {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let open = Actor::new("farm", 50).open(&refusing.operator);
+    assert_eq!(refusing.submit(&open).await.code(), "clock");
+    assert_eq!(refusing.view.head().get(), 1);
+    let near = server(Setting { signed_ahead: CLOCK_BEHIND_MAX_SECONDS - 60, ..Setting::default() }).await;
+    near.farm().await;
+    let accepted = server(Setting { signed_ahead: ahead, accept_clock: true, ..Setting::default() }).await;
+    // The head is signed anew at once, so that the directory forgets the wrong time.
+    while accepted.view.metrics.heads.get() == 0 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    assert_eq!(accepted.view.head().get(), 1);
+    accepted.farm().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
