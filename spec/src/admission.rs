@@ -286,3 +286,8 @@ fn chained(kind: Kind, mode: Option<Chained>) -> bool {
 fn referred<'a>(facts: &'a Facts, statement: &'a Statement, rel: Rel) -> impl Iterator<Item = &'a Logged> {
     statement.header.refs_of(rel).filter_map(|found| facts.get(&Query::Id(found.event_id)))
 }
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod world;

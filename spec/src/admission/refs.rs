@@ -130,3 +130,6 @@ fn check_contents(facts: &Facts, statement: &Statement) -> Read<()> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -524,3 +524,6 @@ fn check_revoke(state: &State, facts: &Facts, statement: &Statement) -> Read<()>
         Err(Refusal::Subject(format!("the files are not those of the update at entry {}", revoked.index)))
     }
 }
+
+#[cfg(test)]
+mod tests;

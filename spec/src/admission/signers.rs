@@ -166,3 +166,6 @@ pub(super) fn check_disowning(state: &State, facts: &Facts, event: &Event) -> Re
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
