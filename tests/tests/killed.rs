@@ -40,12 +40,19 @@ impl Random {
 }
 
 /// Submits builds one after another until told to stop; what is answered 201 or 200 is acknowledged.
-async fn submit(url: String, builds: Builds, stop: Arc<AtomicBool>, done: Arc<AtomicU64>, acknowledged: Arc<Mutex<BTreeMap<EventId, u64>>>) {
+async fn submit(
+    url: String,
+    builds: Builds,
+    stop: Arc<AtomicBool>,
+    done: Arc<AtomicU64>,
+    acknowledged: Arc<Mutex<BTreeMap<EventId, u64>>>,
+) {
     let client = reqwest::Client::builder().timeout(Duration::from_secs(20)).build().unwrap();
     let mut number = 0;
     while !stop.load(Ordering::SeqCst) {
         let submission = builds.sign(number, now()).unwrap();
-        let request = client.post(format!("{url}/events")).header("content-type", "application/json").body(submission.print());
+        let request =
+            client.post(format!("{url}/events")).header("content-type", "application/json").body(submission.print());
         let Ok(answer) = request.send().await else {
             // The server is down: the same event again once it listens.
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -73,18 +80,22 @@ fn killed_at_random_nothing_is_lost() {
     let folder = tempfile::tempdir().unwrap();
     let mut world = World::create(folder.path(), "killed.example/log").unwrap();
     let mut random = Random::new();
-    let issuers: Vec<Builds> = ["farm-1", "farm-2", "farm-3", "farm-4"].map(|name| Builds::open(&world, name).unwrap()).into();
+    let issuers: Vec<Builds> =
+        ["farm-1", "farm-2", "farm-3", "farm-4"].map(|name| Builds::open(&world, name).unwrap()).into();
     let stop = Arc::new(AtomicBool::new(false));
     let done = Arc::new(AtomicU64::new(0));
     let acknowledged = Arc::new(Mutex::new(BTreeMap::new()));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let tasks: Vec<_> = issuers
         .into_iter()
-        .map(|builds| runtime.spawn(submit(world.url(), builds, Arc::clone(&stop), Arc::clone(&done), Arc::clone(&acknowledged))))
+        .map(|builds| {
+            runtime.spawn(submit(world.url(), builds, Arc::clone(&stop), Arc::clone(&done), Arc::clone(&acknowledged)))
+        })
         .collect();
     for _ in 0..KILLS {
         // Some answers after the last start, then a random moment: also in the middle of opening.
-        let (enough, until) = (done.load(Ordering::SeqCst) + random.below(4), std::time::Instant::now() + Duration::from_secs(60));
+        let (enough, until) =
+            (done.load(Ordering::SeqCst) + random.below(4), std::time::Instant::now() + Duration::from_secs(60));
         while done.load(Ordering::SeqCst) < enough {
             assert!(std::time::Instant::now() < until, "no answer for a minute: {}", world.read("log.err").unwrap());
             std::thread::sleep(Duration::from_millis(1));
@@ -94,7 +105,11 @@ fn killed_at_random_nothing_is_lost() {
     }
     let (enough, until) = (done.load(Ordering::SeqCst) + 4, std::time::Instant::now() + Duration::from_secs(60));
     while done.load(Ordering::SeqCst) < enough {
-        assert!(std::time::Instant::now() < until, "no answer after the last start: {}", world.read("log.err").unwrap());
+        assert!(
+            std::time::Instant::now() < until,
+            "no answer after the last start: {}",
+            world.read("log.err").unwrap()
+        );
         std::thread::sleep(Duration::from_millis(1));
     }
     stop.store(true, Ordering::SeqCst);

@@ -16,7 +16,11 @@ pub fn run(world: &World, issuers: u64, seconds: u64) -> Result<(), String> {
     for number in 0..issuers {
         farms.push(Builds::open(world, &format!("single-{number:03}"))?);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(|e| e.to_string())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(|e| e.to_string())?;
     let (before, started) = (Cpu::of(world), Instant::now());
     let until = started + Duration::from_secs(seconds);
     let mut times_ms = runtime.block_on(async {

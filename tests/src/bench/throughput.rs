@@ -23,7 +23,11 @@ const BODIES: usize = 3;
 /// A body that was not taken whole.
 pub fn run(world: &World, count: u64) -> Result<(), String> {
     let builds = Builds::open(world, "bench-farm")?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(|e| e.to_string())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(|e| e.to_string())?;
     let client = reqwest::Client::new();
     let url = format!("{}/events", world.url());
     let (mut wall_s, mut spent, mut logged) = (0.0, Cpu::default(), 0);
@@ -52,7 +56,9 @@ pub fn run(world: &World, count: u64) -> Result<(), String> {
         logged += sent;
     }
     let rate = logged as f64 / wall_s;
-    println!("throughput: {logged} signed builds in NDJSON bodies of {LINES} lines, {BODIES} at once, quorum 2 of 3, all on the same cores");
+    println!(
+        "throughput: {logged} signed builds in NDJSON bodies of {LINES} lines, {BODIES} at once, quorum 2 of 3, all on the same cores"
+    );
     println!("  {rate:.0} builds/s logged and cosigned ({wall_s:.1} s)");
     let share = |cpu_s: f64| cpu_s / logged as f64 * 1e6;
     println!(
@@ -107,6 +113,9 @@ fn bare(world: &World, builds: &Builds, sample: &[Submission], rate: f64) -> Res
     let mut file = std::fs::File::create(&path).map_err(|e| e.to_string())?;
     file.write_all(&leaves.concat()).and_then(|()| file.sync_data()).map_err(|e| e.to_string())?;
     let bare = valid as f64 / started.elapsed().as_secs_f64();
-    println!("  bare cost (verify_strict, hash, one write and fdatasync a batch, both cores): {bare:.0} builds/s; the log reaches {:.2}x", rate / bare);
+    println!(
+        "  bare cost (verify_strict, hash, one write and fdatasync a batch, both cores): {bare:.0} builds/s; the log reaches {:.2}x",
+        rate / bare
+    );
     Ok(())
 }

@@ -37,10 +37,7 @@ pub fn run(world: &World, rounds: u32) -> Result<(), String> {
     let pins = Pins::new(policy, trust, Witnessing::Required).map_err(|e| e.to_string())?;
     let update = world.read(&format!("{}.tlog-proof", update_file("witness")))?;
     let build = world.read("build.json.tlog-proof")?;
-    let proofs = [
-        Proof { name: "update", bytes: update.as_bytes() },
-        Proof { name: "build", bytes: build.as_bytes() },
-    ];
+    let proofs = [Proof { name: "update", bytes: update.as_bytes() }, Proof { name: "build", bytes: build.as_bytes() }];
     let file = File { name: "witness", sha256: Hash::of(b"witness"), size: 7 };
     let started = Instant::now();
     for _ in 0..rounds {
@@ -72,6 +69,9 @@ pub fn run(world: &World, rounds: u32) -> Result<(), String> {
     }
     let bare_us = started.elapsed().as_secs_f64() / f64::from(rounds) * 1e6;
     println!("verdict: an update with the proofs of itself and its build, policy 2 of 3 with both keys");
-    println!("  {verdict_us:.0} us a verdict; its {signatures} signatures alone (with parsing) {bare_us:.0} us: {:.2}x", verdict_us / bare_us);
+    println!(
+        "  {verdict_us:.0} us a verdict; its {signatures} signatures alone (with parsing) {bare_us:.0} us: {:.2}x",
+        verdict_us / bare_us
+    );
     Ok(())
 }

@@ -48,6 +48,11 @@ fn memory(world: &World, count: u64) -> Result<(), String> {
     throughput::run(world, count)?;
     let after = resident();
     let mib = |bytes: u64| bytes / (1024 * 1024);
-    println!("memory: log-server resident {} MiB before, {} MiB after {count} builds, at most {} MiB", mib(before.resident_bytes), mib(after.resident_bytes), mib(after.resident_max_bytes));
+    println!(
+        "memory: log-server resident {} MiB before, {} MiB after {count} builds, at most {} MiB",
+        mib(before.resident_bytes),
+        mib(after.resident_bytes),
+        mib(after.resident_max_bytes)
+    );
     Ok(())
 }

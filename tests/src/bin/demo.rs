@@ -6,9 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 
-use vitrine_tests::demo::product::{
-    Product, digest, log_product, log_rebuild, open_issuers, update_file, verify_by,
-};
+use vitrine_tests::demo::product::{Product, digest, log_product, log_rebuild, open_issuers, update_file, verify_by};
 use vitrine_tests::demo::show::Show;
 use vitrine_tests::demo::{debian, forgeries, killing, refusals};
 use vitrine_tests::harness::process::binaries;
@@ -120,8 +118,14 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     let produced = digest(&end_rebuild(arguments, rebuild)?)?;
     let outcome = log_rebuild(&world, &product, &product.files[1], &produced, "rebuild.json")?;
     show.good(&format!("SHA-256 {produced}: {outcome}"));
-    show.sum(format!("logged       review, build, rebuild ({outcome}) and updates of this very program; git tree {}", product.tree));
-    show.sum("logged       two releases of the ModSecurity rules, four Debian rebuilds (three identical, one different)".to_owned());
+    show.sum(format!(
+        "logged       review, build, rebuild ({outcome}) and updates of this very program; git tree {}",
+        product.tree
+    ));
+    show.sum(
+        "logged       two releases of the ModSecurity rules, four Debian rebuilds (three identical, one different)"
+            .to_owned(),
+    );
 
     show.step("an auditor copies the log and recomputes it");
     let trusted = world.trust("trust", &["--without-build", "modsecurity-crs/stable"])?;
@@ -166,7 +170,9 @@ fn verify_offline(
         if name == "witness" && outcome == "different" {
             let verdict = verdict.expect(1, "rebuild.different")?;
             show.refused("witness, with the rebuild that came out different", &verdict);
-            show.sum("refused      the update of witness together with its own rebuild, which came out different".to_owned());
+            show.sum(
+                "refused      the update of witness together with its own rebuild, which came out different".to_owned(),
+            );
             continue;
         }
         let verdict = verdict.expect(0, "verified")?;
@@ -199,13 +205,17 @@ fn keep(world: &mut World, product: &Product) -> Result<(), String> {
     println!("\nEverything keeps running until you press Ctrl-C. In {folder}:");
     println!("  cd {folder}");
     println!("  {client} show update-log-client.json.tlog-proof");
-    println!("  {client} verify-update {file} --trust trust --proof update-log-client.json.tlog-proof --proof build.json.tlog-proof");
+    println!(
+        "  {client} verify-update {file} --trust trust --proof update-log-client.json.tlog-proof --proof build.json.tlog-proof"
+    );
     println!("  {client} audit --log {url} --trust trust --state state --out report");
     println!("  curl {url}/readyz    curl {url}/checkpoint    curl {url}/issuers/release");
     let Some(mut log) = world.log.take() else { return Ok(()) };
     loop {
         match log.ended() {
-            Ok(status) => return Err(format!("log-server ended with {status}; see {}", Path::new("log.err").display())),
+            Ok(status) => {
+                return Err(format!("log-server ended with {status}; see {}", Path::new("log.err").display()));
+            }
             // Still running: wait on.
             Err(_) => continue,
         }

@@ -105,7 +105,8 @@ fn download(world: &World, version: &str, name: &str) -> Result<PathBuf, String>
 /// The command that did not succeed.
 pub fn log_rules(world: &World, show: &Show, packages: &[PathBuf]) -> Result<(), String> {
     for (number, (path, (version, sha256))) in packages.iter().zip(RULES).enumerate() {
-        let (path, purl) = (path.display().to_string(), format!("purl=pkg:deb/debian/modsecurity-crs@{version}?arch=all"));
+        let (path, purl) =
+            (path.display().to_string(), format!("purl=pkg:deb/debian/modsecurity-crs@{version}?arch=all"));
         let mut update = vec!["--file", &path, "--field", &purl, "--field", "packageId=modsecurity-crs"];
         update.extend(["--field", "channel=stable", "--field", "kind=detection-db", "--field", "built_here=false"]);
         let event = format!("rules-{}.json", number + 1);

@@ -16,7 +16,8 @@ fn log_keys(world: &World) -> Result<Vec<Seed>, String> {
 }
 
 fn witness_keys(world: &World) -> Result<Vec<Seed>, String> {
-    let files = WITNESSES.iter().flat_map(|name| ["ed25519.key", "ml-dsa-44.key"].map(|file| format!("{name}.keys/{file}")));
+    let files =
+        WITNESSES.iter().flat_map(|name| ["ed25519.key", "ml-dsa-44.key"].map(|file| format!("{name}.keys/{file}")));
     files.map(|file| forge::key(&world.path(&file))).collect()
 }
 
@@ -82,7 +83,13 @@ pub fn audit(world: &World, url: &str, trust: &str, state: &str, report: &str) -
 ///
 /// # Errors
 /// An audit that does not name it.
-pub fn rebuilt_without_an_event(world: &World, show: &mut Show, trust: &str, index: usize, seq: u64) -> Result<(), String> {
+pub fn rebuilt_without_an_event(
+    world: &World,
+    show: &mut Show,
+    trust: &str,
+    index: usize,
+    seq: u64,
+) -> Result<(), String> {
     let forged = without(world, index)?;
     let named = format!("release epoch 1 seq {seq}");
     let first = audit(world, &forged.url, trust, "state-new", "report-forged")?;
@@ -93,6 +100,8 @@ pub fn rebuilt_without_an_event(world: &World, show: &mut Show, trust: &str, ind
     show.refused("an auditor without a memory: the hole in the chain is named", &first);
     let again = audit(world, &forged.url, trust, "state", "report-fork")?.expect(3, "release")?;
     show.refused("an auditor who was here before: the log misbehaved, and what is gone is named", &again);
-    show.sum(format!("found        a log rebuilt without one event and signed by all its witnesses: {named} is missing"));
+    show.sum(format!(
+        "found        a log rebuilt without one event and signed by all its witnesses: {named} is missing"
+    ));
     Ok(())
 }

@@ -37,9 +37,18 @@ pub fn in_the_middle(world: &mut World, show: &mut Show, count: usize, kills: us
     for (number, chunk) in files.chunks(count.div_ceil(4)).enumerate() {
         let spool = format!("spool-part-{number}");
         let mut command = Command::new(binaries().join("log-client"));
-        command.args(["submit", "--log", &url, "--policy", "policy", "--key", "farm.key", "--spool", &spool, "--wait", "60"]);
+        command.args([
+            "submit", "--log", &url, "--policy", "policy", "--key", "farm.key", "--spool", &spool, "--wait", "60",
+        ]);
         command.args(chunk).current_dir(&world.folder);
-        running.push(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().map_err(|e| e.to_string())?);
+        running.push(
+            command
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .map_err(|e| e.to_string())?,
+        );
     }
     for _ in 0..kills {
         world.kill_log()?;
@@ -55,7 +64,9 @@ pub fn in_the_middle(world: &mut World, show: &mut Show, count: usize, kills: us
     if logged != count {
         return Err(format!("{logged} of {count} builds have a proof"));
     }
-    show.good(&format!("{count} builds submitted, the server killed {kills} times: {logged} proofs, size {before} -> {after}"));
+    show.good(&format!(
+        "{count} builds submitted, the server killed {kills} times: {logged} proofs, size {before} -> {after}"
+    ));
     show.sum(format!("held         kill -9, {kills} times in the middle of {count} submissions: nothing lost"));
     Ok(())
 }

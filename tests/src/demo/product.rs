@@ -45,10 +45,8 @@ pub fn open_issuers(world: &World, product: &Product) -> Result<(), String> {
     let mut streams: Vec<String> = product.files.iter().map(|file| Product::name(file)).collect();
     streams.push("modsecurity-crs".to_owned());
     streams.sort();
-    let streams: Vec<String> = streams
-        .iter()
-        .map(|name| format!(r#"{{"packageId":"{name}","channel":"stable","regional":false}}"#))
-        .collect();
+    let streams: Vec<String> =
+        streams.iter().map(|name| format!(r#"{{"packageId":"{name}","channel":"stable","regional":false}}"#)).collect();
     world.write("streams.json", format!(r#"{{"streams":[{}]}}"#, streams.join(",")))?;
     world.open("farm", &["types.build=none", "builders=https://demo.example/farm"])?;
     world.open_with("release", &["types.update=strict"], &["--body", "streams.json"])?;
@@ -63,10 +61,17 @@ pub fn log_product(world: &World, show: &Show, product: &Product) -> Result<(), 
     let tree = format!("gitTree={}", product.tree);
     let today = day();
     let (from, to) = (format!("from={today}"), format!("to={today}"));
-    let mut review = vec!["--subject", &tree, "--field", "centre=The demo", "--field", "organisation=Whoever runs the demo"];
-    review.extend(["--field", "method=none: the demo names the tree and nobody read it", "--field", "outcome=inconclusive"]);
+    let mut review =
+        vec!["--subject", &tree, "--field", "centre=The demo", "--field", "organisation=Whoever runs the demo"];
+    review.extend([
+        "--field",
+        "method=none: the demo names the tree and nobody read it",
+        "--field",
+        "outcome=inconclusive",
+    ]);
     review.extend(["--field", "scope=all", "--field", &from, "--field", &to]);
-    for severity in ["findings.critical=0", "findings.high=0", "findings.medium=0", "findings.low=0", "findings.info=0"] {
+    for severity in ["findings.critical=0", "findings.high=0", "findings.medium=0", "findings.low=0", "findings.info=0"]
+    {
         review.extend(["--field", severity]);
     }
     world.event("code-review", "supervisor", "review.json", &review)?;

@@ -62,9 +62,13 @@ fn changed(world: &World, trust: &str, new: &str, name: &str, change: impl Fn(&s
 fn witness_twice(world: &World, show: &mut Show, file: &Path, trust: &str) -> Result<(), String> {
     // Two keys of one witness stand in the quorum beside each other.
     changed(world, trust, "trust-twice", "policy", |policy| {
-        let kept: Vec<&str> = policy.lines().filter(|line| !line.starts_with("group ") && !line.starts_with("quorum ")).collect();
-        let names: Vec<&str> =
-            kept.iter().filter_map(|line| line.strip_prefix("witness ")).filter_map(|rest| rest.split(' ').next()).collect();
+        let kept: Vec<&str> =
+            policy.lines().filter(|line| !line.starts_with("group ") && !line.starts_with("quorum ")).collect();
+        let names: Vec<&str> = kept
+            .iter()
+            .filter_map(|line| line.strip_prefix("witness "))
+            .filter_map(|rest| rest.split(' ').next())
+            .collect();
         format!("{}\ngroup q 2 {}\nquorum q\n", kept.join("\n"), names.join(" "))
     })?;
     refused(show, "a policy that counts one witness twice", verify(world, file, "trust-twice", &[])?, 2, "w1")
@@ -87,14 +91,23 @@ fn quorum_short(world: &World, show: &mut Show, file: &Path, trust: &str) -> Res
         .collect();
     world.write("short.tlog-proof", kept.join("\n") + "\n")?;
     let path = file.display().to_string();
-    let args = ["verify-update", &path, "--trust", trust, "--proof", "short.tlog-proof", "--proof", "build.json.tlog-proof"];
+    let args =
+        ["verify-update", &path, "--trust", trust, "--proof", "short.tlog-proof", "--proof", "build.json.tlog-proof"];
     refused(show, "a quorum short by one witness", world.client(&args)?, 1, "quorum")
 }
 
 fn other_origin(world: &World, show: &mut Show, file: &Path, trust: &str) -> Result<(), String> {
     let origin = format!("origin = \"{}\"", world.origin);
-    changed(world, trust, "trust-origin", "trust.toml", |text| text.replace(&origin, "origin = \"other.example/release\""))?;
-    refused(show, "a log whose origin the trust file does not name", verify(world, file, "trust-origin", &[])?, 2, "origin")
+    changed(world, trust, "trust-origin", "trust.toml", |text| {
+        text.replace(&origin, "origin = \"other.example/release\"")
+    })?;
+    refused(
+        show,
+        "a log whose origin the trust file does not name",
+        verify(world, file, "trust-origin", &[])?,
+        2,
+        "origin",
+    )
 }
 
 fn different(world: &World, show: &mut Show, product: &Product, file: &Path, trust: &str) -> Result<(), String> {
@@ -105,7 +118,13 @@ fn different(world: &World, show: &mut Show, product: &Product, file: &Path, tru
     }
     log_rebuild(world, product, file, &empty, "different.json")?;
     let outcome = verify(world, file, trust, &["--proof", "different.json.tlog-proof"])?;
-    refused(show, "an update with the proof of a rebuild of it that says \"different\"", outcome, 1, "rebuild.different")
+    refused(
+        show,
+        "an update with the proof of a rebuild of it that says \"different\"",
+        outcome,
+        1,
+        "rebuild.different",
+    )
 }
 
 fn disowned(world: &World, show: &mut Show, file: &Path, trust: &str) -> Result<(), String> {

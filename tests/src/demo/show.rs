@@ -34,7 +34,8 @@ impl Show {
 
     /// Something that was refused as it should, and the words it was refused with.
     pub fn refused(&mut self, what: &str, outcome: &Outcome) {
-        let said = outcome.out.lines().chain(outcome.err.lines()).find(|line| !line.trim().is_empty()).unwrap_or_default();
+        let said =
+            outcome.out.lines().chain(outcome.err.lines()).find(|line| !line.trim().is_empty()).unwrap_or_default();
         if self.loud {
             println!("         {what}\n           exit {}: {}", outcome.code.unwrap_or(-1), said.trim());
         }

@@ -72,7 +72,8 @@ impl Server {
         args: impl IntoIterator<Item = A>,
         errors: &Path,
     ) -> Result<Server, String> {
-        let file = File::options().create(true).append(true).open(errors).map_err(|e| format!("{}: {e}", errors.display()))?;
+        let file =
+            File::options().create(true).append(true).open(errors).map_err(|e| format!("{}: {e}", errors.display()))?;
         let mut child = Command::new(binaries().join(binary))
             .args(args)
             .current_dir(folder)
@@ -229,7 +230,13 @@ impl Outcome {
         if self.code == Some(code) {
             Ok(self)
         } else {
-            Err(format!("{}\n  exit code {:?}, expected {code}\n  {}\n  {}", self.line, self.code, self.out.trim(), self.err.trim()))
+            Err(format!(
+                "{}\n  exit code {:?}, expected {code}\n  {}\n  {}",
+                self.line,
+                self.code,
+                self.out.trim(),
+                self.err.trim()
+            ))
         }
     }
 
@@ -242,7 +249,12 @@ impl Outcome {
         if outcome.out.contains(words) || outcome.err.contains(words) {
             Ok(outcome)
         } else {
-            Err(format!("{}\n  does not say {words:?}\n  {}\n  {}", outcome.line, outcome.out.trim(), outcome.err.trim()))
+            Err(format!(
+                "{}\n  does not say {words:?}\n  {}\n  {}",
+                outcome.line,
+                outcome.out.trim(),
+                outcome.err.trim()
+            ))
         }
     }
 }

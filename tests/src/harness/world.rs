@@ -57,7 +57,8 @@ impl World {
         world.write("log.list", lines(&keygen.out, "log "))?;
         for name in WITNESSES {
             let (dir, keys, full) = (name.to_owned(), format!("{name}.keys"), format!("{name}.example"));
-            let init = run(&world.folder, "witness", ["init", "--dir", &dir, "--keys", &keys, "--name", &full])?.expect_code(0)?;
+            let init = run(&world.folder, "witness", ["init", "--dir", &dir, "--keys", &keys, "--name", &full])?
+                .expect_code(0)?;
             world.write(&format!("{name}.txt"), &init.out)?;
         }
         for role in ["operator", "supervisor"] {
@@ -125,7 +126,8 @@ impl World {
     /// What it said instead of its address.
     pub fn start_log(&mut self, more: &[&str]) -> Result<(), String> {
         let listen = self.listen(3);
-        let mut args = vec!["serve", "--dir", "log", "--keys", "log.keys", "--listen", &listen, "--policy", "server.policy"];
+        let mut args =
+            vec!["serve", "--dir", "log", "--keys", "log.keys", "--listen", &listen, "--policy", "server.policy"];
         args.extend(["--min-free", "1048576"]);
         args.extend(more);
         let server = Server::start(&self.folder, "log-server", args, &self.path("log.err"))?;
@@ -244,7 +246,8 @@ impl World {
     /// The command and what it said.
     pub fn trust(&self, out: &str, more: &[&str]) -> Result<Outcome, String> {
         let url = self.url();
-        let mut args = vec!["trust", "init", "--log", &url, "--charter", &self.fingerprint, "--policy", "policy", "--out", out];
+        let mut args =
+            vec!["trust", "init", "--log", &url, "--charter", &self.fingerprint, "--policy", "policy", "--out", out];
         args.extend(more);
         self.client(&args)?.expect_code(0)
     }
