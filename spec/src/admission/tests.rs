@@ -308,6 +308,14 @@ fn clocks_and_sites_of_a_header() {
     assert_eq!(world.code(&none), "ok");
     none.hdr()["site"] = json!("CH-ZH-1");
     assert_eq!(world.code(&none), "site");
+    // Clocks of many workers on one chain: back within the hour, never before it.
+    world.log(&world.incident("vault"));
+    let mut back = world.incident("vault");
+    back.hdr()["recorded"] = json!(hour);
+    assert!(hour < NOW);
+    assert_eq!(world.code(&back), "ok");
+    back.hdr()["recorded"] = json!(hour - 1);
+    assert_eq!(world.code(&back), "clock-order");
     // The future is no matter of the fold.
     let mut ahead = world.heartbeat("farm");
     ahead.hdr()["recorded"] = json!(NOW + 9_999);

@@ -157,6 +157,11 @@ fn references_lead_where_they_may() {
     let mut wrong = world.build();
     wrong.refer("reviewed", build.id);
     assert_eq!(world.code(&wrong), "ref-kind", "a build is no review");
+    let mut plain = world.incident("vault");
+    plain.refer("about", beat.id);
+    assert_eq!(world.code(&plain), "ok");
+    plain.hdr()["refs"][0]["at"] = json!({ "issuer": "farm", "epoch": 1, "seq": 2 });
+    assert!(world.refusal(&plain).to_string().contains("sealed types alone"), "its own place, but it is not sealed");
     // `at` with another event there: not a hole in the log, but the wrong place.
     let mut displaced = world.incident("vault");
     displaced.refer("about", crate::envelope::EventId(crate::hash::Hash::new([9; 32])));

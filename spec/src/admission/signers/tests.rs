@@ -216,6 +216,25 @@ fn after_a_planned_closing_the_key_may_stay_and_last_is_the_only_previous() {
 }
 
 #[test]
+fn after_a_theft_the_old_key_vouches_for_nothing() {
+    //
+    for (reason, want) in [("planned", "ok"), ("replaced", "ok"), ("lost", "ok"), ("compromised", "signer-set")] {
+        let mut world = World::new();
+        let opened = world.events[2].event.clone();
+        let mut close = world.closing("release", &opened);
+        close.body()["reason"] = json!(reason);
+        world.log(&close);
+        let mut body = bodies::open_release("release-2");
+        body["previous"] = named(&opened);
+        let mut again = world.opening("release", "release-2", body);
+        again.signers.push("release-1".into());
+        assert_eq!(world.code(&again), want, "{reason}");
+        again.signers[2] = "supervisor-1".into();
+        assert_eq!(world.code(&again), "ok", "{reason}");
+    }
+}
+
+#[test]
 fn what_shells_ask_of_an_issuer() {
     //
     let mut world = World::new();
