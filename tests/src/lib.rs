@@ -1,5 +1,7 @@
-//! What the tests, the demo and the benchmarks share: processes, worlds, forgeries.
+//! What the tests, the demo and the benchmarks share: other people's files, the oracle, vectors, processes, worlds, forgeries.
 
+pub mod shared;
+pub mod oracle;
 pub mod harness;
 pub mod demo;
 pub mod bench;

@@ -1,0 +1,58 @@
+//! Where other people's files are: `../shared` beside the project, or `VITRINE_SHARED` (CONTRIBUTING.md).
+//!
+//! A test that needs them fails when they are missing and `CI` is set; elsewhere it says that it checked nothing. Not
+//! here: reading any of them (`vectors`).
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// The folder with `vectors/` and `data/`; `None` when it is missing and `CI` is not set, after a line on standard error.
+///
+/// # Panics
+/// When it is missing and `CI` is set.
+#[must_use]
+pub fn folder(test: &str) -> Option<PathBuf> {
+    found(test, &place(), std::env::var_os("CI").is_some())
+}
+
+/// The vectors inside it, on the same terms.
+///
+/// # Panics
+/// As [`folder`].
+#[must_use]
+pub fn vectors(test: &str) -> Option<PathBuf> {
+    folder(test).map(|folder| folder.join("vectors"))
+}
+
+fn place() -> PathBuf {
+    let named = std::env::var_os("VITRINE_SHARED").map(PathBuf::from);
+    named.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"))
+}
+
+fn found(test: &str, folder: &Path, required: bool) -> Option<PathBuf> {
+    if folder.join("vectors").is_dir() {
+        return Some(folder.to_owned());
+    }
+    let lack = format!("{} is not there, set VITRINE_SHARED", folder.join("vectors").display());
+    assert!(!required, "{test}: {lack}; CI is set, so it must be");
+    // Not `eprintln!`, whose text the test harness keeps to itself when a test passes. If standard error is closed, the
+    // note is lost and nothing else.
+    let _ = writeln!(std::io::stderr(), "NOT CHECKED: {test}: {lack}");
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elsewhere_a_lack_is_said() {
+        assert_eq!(found("a test of lacks", Path::new("/nowhere"), false), None);
+    }
+
+    #[test]
+    #[should_panic(expected = "CI is set")]
+    fn in_ci_a_lack_fails() {
+        let _ = found("a test of lacks", Path::new("/nowhere"), true);
+    }
+}
