@@ -27,6 +27,9 @@ use crate::open::{OpenError, Progress, Step, both, log_signed, read_head, read_s
 use crate::reader::Reader;
 use crate::store::{Action, Store, StoreError};
 
+#[cfg(test)]
+mod tests;
+
 /// An object that does not fit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
@@ -92,7 +95,8 @@ fn check(store: Arc<dyn Store>, progress: Progress<'_>, report: &mut Report) -> 
     let (head, _) = read_head(&head_bytes, &keys)?;
 
     check_entries(&reader, &keys.origin, &head, progress, report);
-    check_note(&reader, layout::CHECKPOINT, &checkpoint, &keys, &head, report).inspect(|size| report.published = size.get());
+    check_note(&reader, layout::CHECKPOINT, &checkpoint, &keys, &head, report)
+        .inspect(|size| report.published = size.get());
     check_kept(&*store, &reader, &keys, &head, report)?;
     check_partials(&*store, &reader, &head, report)
 }

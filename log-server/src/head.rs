@@ -135,9 +135,9 @@ impl Stage {
         let mut objects = Vec::new();
         for _ in 0..count {
             let line = take_line(&mut rest, OBJECT_FORM)?;
-            let object = line.split_once(' ').and_then(|(length, path)| {
-                Some((usize::try_from(decimal(length).ok()?).ok()?, path))
-            });
+            let object = line
+                .split_once(' ')
+                .and_then(|(length, path)| Some((usize::try_from(decimal(length).ok()?).ok()?, path)));
             let (length, path) = object.ok_or_else(|| wrong(&line, OBJECT_FORM))?;
             let Some((content, after)) = rest.split_at_checked(length) else {
                 return Err(HeadError::Short { path: path.to_owned(), want: length, got: rest.len() });

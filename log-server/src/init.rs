@@ -88,7 +88,9 @@ fn check_keys(state: &State, keys: &LogKeys) -> Result<(), InitError> {
     let charter = &in_force.charter;
     let [ed25519, mldsa] = keys.log_vkeys();
     let of_charter = charter.log_keys.iter().map(ToString::to_string);
-    for ((what, want), got) in [("Ed25519 log key", &ed25519), ("ML-DSA-44 log key", &mldsa)].into_iter().zip(of_charter) {
+    for ((what, want), got) in
+        [("Ed25519 log key", &ed25519), ("ML-DSA-44 log key", &mldsa)].into_iter().zip(of_charter)
+    {
         if got != want.to_string() {
             return Err(InitError::Key { what, got, want: want.to_string() });
         }

@@ -77,7 +77,9 @@ pub enum KeysError {
         mldsa: String,
     },
     /// A name that cannot be an origin, or that of a key inside leaves.
-    #[error("`{0}` is no name for this: [a-z0-9./-]{{3,100}}, beginning with a letter or digit, not cosignature/… or subtree/…")]
+    #[error(
+        "`{0}` is no name for this: [a-z0-9./-]{{3,100}}, beginning with a letter or digit, not cosignature/… or subtree/…"
+    )]
     Name(String),
     /// The system gave no random bytes, or the library refused the seed.
     #[error("make a key: {0}")]

@@ -69,7 +69,10 @@ mod tests {
 
     #[test]
     fn folders_lead_to_the_path() {
-        assert_eq!(folders("tile/0/x001/067.p/5").collect::<Vec<_>>(), ["tile", "tile/0", "tile/0/x001", "tile/0/x001/067.p"]);
+        assert_eq!(
+            folders("tile/0/x001/067.p/5").collect::<Vec<_>>(),
+            ["tile", "tile/0", "tile/0/x001", "tile/0/x001/067.p"]
+        );
         assert_eq!(folders("head").count(), 0);
         assert_eq!((folder("tile/0/000"), folder("head")), ("tile/0", ""));
         assert_eq!((join("tile", "0"), join("", "head")), ("tile/0".to_owned(), "head".to_owned()));

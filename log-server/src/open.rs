@@ -99,7 +99,9 @@ pub enum OpenError {
         want: String,
     },
     /// Tiles that do not lead to the head [S-14].
-    #[error("the tiles lead to root {got} at size {size}, {path} says {want}: run `log-server fsck` to find the object")]
+    #[error(
+        "the tiles lead to root {got} at size {size}, {path} says {want}: run `log-server fsck` to find the object"
+    )]
     Root {
         /// The object that says otherwise.
         path: String,

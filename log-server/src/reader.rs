@@ -82,11 +82,14 @@ impl Reader {
 
     /// The bytes of a tile: `width` hashes.
     pub fn tile(&self, id: TileId) -> Result<Vec<u8>, ReadError> {
-        let at_written = |written| TileId::at(id.level(), id.index(), written).filter(|other| other.width() > id.width());
+        let at_written =
+            |written| TileId::at(id.level(), id.index(), written).filter(|other| other.width() > id.width());
         let (path, mut bytes, width) = match self.read_any(&id.path(), &id.full().path(), id.is_full())? {
             Found::Exact(bytes) => (id.path(), bytes, id.width()),
             Found::Full(bytes) => (id.full().path(), bytes, id.full().width()),
-            Found::Neither => self.read_wider(&id.path(), |written| at_written(written).map(|id| (id.path(), id.width())))?,
+            Found::Neither => {
+                self.read_wider(&id.path(), |written| at_written(written).map(|id| (id.path(), id.width())))?
+            }
         };
         let want = usize::from(width) * vitrine_spec::limits::HASH_BYTES;
         if bytes.len() != want {
@@ -102,7 +105,9 @@ impl Reader {
         let (path, bytes, width) = match self.read_any(&id.path(), &id.full().path(), id.is_full())? {
             Found::Exact(bytes) => (id.path(), bytes, id.width()),
             Found::Full(bytes) => (id.full().path(), bytes, id.full().width()),
-            Found::Neither => self.read_wider(&id.path(), |written| at_written(written).map(|id| (id.path(), id.width())))?,
+            Found::Neither => {
+                self.read_wider(&id.path(), |written| at_written(written).map(|id| (id.path(), id.width())))?
+            }
         };
         let all = entries(&bytes, width).map_err(|source| ReadError::Bundle { path: path.clone(), source })?;
         if width == id.width() {

@@ -343,7 +343,8 @@ impl OsDisk {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
                 // Some file systems at the very top (overlays, read-only roots) take no fsync of a folder.
-                Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::ReadOnlyFilesystem) => {}
+                Err(error)
+                    if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::ReadOnlyFilesystem) => {}
                 Err(error) => return Err(fail(Action::SyncFolder, folder, error)),
             }
         }
@@ -352,11 +353,8 @@ impl OsDisk {
 
     /// The folder, which exists.
     pub fn existing(root: &Path) -> Result<OsDisk, StoreError> {
-        let lacking = |source| StoreError {
-            action: Action::Read,
-            path: root.display().to_string(),
-            source: Arc::new(source),
-        };
+        let lacking =
+            |source| StoreError { action: Action::Read, path: root.display().to_string(), source: Arc::new(source) };
         let metadata = std::fs::metadata(root).map_err(lacking)?;
         if !metadata.is_dir() {
             return Err(lacking(io::Error::from(io::ErrorKind::NotADirectory)));
@@ -445,7 +443,11 @@ impl FolderLock {
     pub fn take(folder: &Path) -> Result<FolderLock, LockError> {
         let path = folder.join("lock");
         let fail = |source: io::Error| {
-            LockError::Store(StoreError { action: Action::Lock, path: path.display().to_string(), source: Arc::new(source) })
+            LockError::Store(StoreError {
+                action: Action::Lock,
+                path: path.display().to_string(),
+                source: Arc::new(source),
+            })
         };
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o644).open(&path);
         let file = file.map_err(fail)?;

@@ -16,10 +16,10 @@ use vitrine_log_server::store::{Files, OsDisk, Store};
 use vitrine_log_server::time::Time;
 use vitrine_spec::checkpoint::SignedCheckpoint;
 use vitrine_spec::cosignature;
+use vitrine_spec::hash::leaf_hash;
 use vitrine_spec::key::{KeyKind, Seed};
 use vitrine_spec::note::Signature;
 use vitrine_spec::proof::{verify_consistency, verify_inclusion};
-use vitrine_spec::hash::leaf_hash;
 use vitrine_spec::tree::{LeafIndex, TreeSize};
 
 const START: Time = Time::new(1_795_276_800);

@@ -22,7 +22,8 @@ use vitrine_log_server::store::{Files, Store};
 use vitrine_log_server::time::Time;
 use vitrine_spec::checkpoint::SignedCheckpoint;
 use vitrine_spec::key::{KeyKind, Seed};
-use vitrine_spec::tree::{LeafIndex, TreeSize};
+use vitrine_spec::tiles::BundleId;
+use vitrine_spec::tree::TreeSize;
 
 use disk::{Dice, Fate, Loss, SimDisk};
 
@@ -40,6 +41,7 @@ const FATES: [Fate; 7] = [
 const LOSSES: [Loss; 4] = [Loss::All, Loss::Bytes, Loss::Some(4), Loss::Some(5)];
 
 type Root = [u8; 32];
+type Damage<'a> = &'a dyn Fn(&mut Vec<u8>);
 
 #[derive(Clone)]
 struct World {
@@ -158,12 +160,14 @@ impl World {
         let log = self.open().unwrap_or_else(|error| panic!("{case}: does not open: {error}"));
         let reader = log.reader();
         let size = log.head().size;
+        let bundles = (0..).map_while(|index| BundleId::at(index, size));
         let leaves: Vec<Vec<u8>> =
-            (0..size.get()).map(|n| reader.entry(LeafIndex::new(n), size).unwrap_or_else(|e| panic!("{case}: {e}"))).collect();
-        assert_eq!(*log.head().root.as_bytes(), oracle_root(&leaves), "{case}: tiles and bundles give the head");
+            bundles.flat_map(|id| reader.entries(id).unwrap_or_else(|e| panic!("{case}: {e}"))).collect();
+        let hashes: Vec<Root> = leaves.iter().map(|leaf| oracle_leaf(leaf)).collect();
+        assert_eq!(*log.head().root.as_bytes(), oracle_root(&hashes), "{case}: tiles and bundles give the head");
         for (size, root) in &self.released {
             assert!(*size <= log.head().size.get(), "{case}: a released note of size {size} is gone");
-            let seen = &leaves[..usize::try_from(*size).unwrap()];
+            let seen = &hashes[..usize::try_from(*size).unwrap()];
             assert_eq!(oracle_root(seen), *root, "{case}: the released note of size {size} is of another tree");
             let by_tiles = reader.root(TreeSize::new(*size)).unwrap_or_else(|e| panic!("{case}: {e}"));
             assert_eq!(by_tiles.as_bytes(), root, "{case}: tiles of size {size}");
@@ -200,20 +204,20 @@ impl World {
 }
 
 /// RFC 9162, section 2.1.1, by its definition and with a hash function of its own.
-fn oracle_root(leaves: &[Vec<u8>]) -> Root {
-    fn root(hashes: &[Root]) -> Root {
-        match hashes {
-            [] => Sha256::digest(b"").into(),
-            [one] => *one,
-            _ => {
-                let half = hashes.len().next_power_of_two() / 2;
-                let (left, right) = hashes.split_at(half);
-                Sha256::new().chain_update([1]).chain_update(root(left)).chain_update(root(right)).finalize().into()
-            }
+fn oracle_root(hashes: &[Root]) -> Root {
+    match hashes {
+        [] => Sha256::digest(b"").into(),
+        [one] => *one,
+        _ => {
+            let (left, right) = hashes.split_at(hashes.len().next_power_of_two() / 2);
+            let node = Sha256::new().chain_update([1]).chain_update(oracle_root(left));
+            node.chain_update(oracle_root(right)).finalize().into()
         }
     }
-    let hash = |leaf: &Vec<u8>| Sha256::new().chain_update([0]).chain_update(leaf).finalize().into();
-    root(&leaves.iter().map(hash).collect::<Vec<Root>>())
+}
+
+fn oracle_leaf(leaf: &[u8]) -> Root {
+    Sha256::new().chain_update([0]).chain_update(leaf).finalize().into()
 }
 
 /// Runs every step of `work` with every fate, on worlds of their own, and returns how many faults fired.
@@ -325,7 +329,8 @@ fn killed_anywhere_in_a_batch_then_power_lost_anywhere_in_open() {
                     }
                     assert!(world.disk.fired());
                     world.disk.restart();
-                    let case = format!("killed at step {number} ({:?}), power lost at {open_step} of open", steps[number]);
+                    let case =
+                        format!("killed at step {number} ({:?}), power lost at {open_step} of open", steps[number]);
                     drop(world.check(&case));
                 }
             }
@@ -480,7 +485,7 @@ fn damage_is_refused_by_name() {
     world.batch(&mut log, 2).unwrap();
     drop(log);
     let flip = |bytes: &mut Vec<u8>| bytes[7] ^= 1;
-    let cases: [(&str, &dyn Fn(&mut Vec<u8>), &str); 9] = [
+    let cases: [(&str, Damage, &str); 9] = [
         ("head", &|bytes| bytes[13] = b'2', "version line `vitrine head 2"),
         ("head", &|bytes| *bytes.last_mut().unwrap() = b' ', "head is no checkpoint"),
         ("head", &|bytes| bytes[20] = if bytes[20] == b'0' { b'1' } else { b'0' }, "stage/302 is"),
@@ -499,7 +504,7 @@ fn damage_is_refused_by_name() {
             // An object that a stage holds is written again, whatever is there.
             Ok(_) => assert_eq!(want, "", "{path} damaged and opened"),
             Err(error) => {
-                assert!(want != "" && error.to_string().contains(want), "{path}: {error}");
+                assert!(!want.is_empty() && error.to_string().contains(want), "{path}: {error}");
                 refused += 1;
             }
         }

@@ -11,14 +11,14 @@ use vitrine_log_server::store::Disk;
 
 /// What a step does to the disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
-    pub name: &'static str,
-    pub path: String,
+pub(crate) struct Step {
+    pub(crate) name: &'static str,
+    pub(crate) path: String,
 }
 
 /// What happens at the chosen step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub(crate) enum Fate {
     /// It reports failure and did nothing.
     Lost,
     /// It reports failure and did its work all the same.
@@ -29,7 +29,7 @@ pub enum Fate {
 
 /// What a loss of power takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Loss {
+pub(crate) enum Loss {
     /// Every name and every byte that no sync covers.
     All,
     /// Every byte that no sync covers; names stay, empty or with older bytes.
@@ -77,11 +77,11 @@ enum At {
 
 /// Clones share the disk.
 #[derive(Debug, Clone)]
-pub struct SimDisk(Arc<Mutex<State>>);
+pub(crate) struct SimDisk(Arc<Mutex<State>>);
 
 impl SimDisk {
     /// An empty disk.
-    pub fn new() -> SimDisk {
+    pub(crate) fn new() -> SimDisk {
         SimDisk(Arc::new(Mutex::new(State {
             files: Vec::new(),
             folders: vec![Folder::default()],
@@ -97,7 +97,7 @@ impl SimDisk {
     }
 
     /// Another disk with the same content, counting steps from 0.
-    pub fn copy(&self) -> SimDisk {
+    pub(crate) fn copy(&self) -> SimDisk {
         let mut state = self.state().clone();
         state.steps.clear();
         state.fault = None;
@@ -106,12 +106,12 @@ impl SimDisk {
     }
 
     /// Counts steps from 0 and lets this one fail.
-    pub fn fail_at(&self, step: usize, fate: Fate) {
+    pub(crate) fn fail_at(&self, step: usize, fate: Fate) {
         self.choose(At::Number(step), fate);
     }
 
     /// Lets the next step of this name and path fail.
-    pub fn fail_when(&self, name: &'static str, path: &'static str, fate: Fate) {
+    pub(crate) fn fail_when(&self, name: &'static str, path: &'static str, fate: Fate) {
         self.choose(At::Named(name, path), fate);
     }
 
@@ -123,30 +123,30 @@ impl SimDisk {
     }
 
     /// Steps since the count began.
-    pub fn steps(&self) -> Vec<Step> {
+    pub(crate) fn steps(&self) -> Vec<Step> {
         self.state().steps.clone()
     }
 
     /// True when the chosen step came.
-    pub fn fired(&self) -> bool {
+    pub(crate) fn fired(&self) -> bool {
         self.state().fired
     }
 
     /// Starts the machine again after a loss of power, without a fault.
-    pub fn restart(&self) {
+    pub(crate) fn restart(&self) {
         let mut state = self.state();
         state.powered = true;
         state.fault = None;
     }
 
     /// Loses power now and starts the machine again.
-    pub fn lose_power(&self, loss: Loss) {
+    pub(crate) fn lose_power(&self, loss: Loss) {
         self.state().lose_power(loss);
         self.restart();
     }
 
     /// Overwrites a file behind everybody's back; it must exist.
-    pub fn damage(&self, path: &str, change: impl FnOnce(&mut Vec<u8>)) {
+    pub(crate) fn damage(&self, path: &str, change: impl FnOnce(&mut Vec<u8>)) {
         let mut state = self.state();
         let Ok(Node::File(file)) = state.find(path) else { panic!("no file {path}") };
         change(&mut state.files[file].seen);
@@ -154,7 +154,7 @@ impl SimDisk {
     }
 
     /// Every file that the running machine sees.
-    pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
+    pub(crate) fn files(&self) -> BTreeMap<String, Vec<u8>> {
         let state = self.state();
         let mut files = BTreeMap::new();
         let mut folders = vec![(String::new(), 0)];
@@ -172,12 +172,7 @@ impl SimDisk {
     }
 
     /// One step: `work` changes the state, unless the fault says otherwise.
-    fn step<T>(
-        &self,
-        name: &'static str,
-        path: &str,
-        work: impl FnOnce(&mut State) -> io::Result<T>,
-    ) -> io::Result<T> {
+    fn step<T>(&self, name: &'static str, path: &str, work: impl FnOnce(&mut State) -> io::Result<T>) -> io::Result<T> {
         let mut state = self.state();
         state.check_power()?;
         let number = state.steps.len();
@@ -284,11 +279,11 @@ impl State {
 }
 
 /// A small generator of pseudo-random numbers (SplitMix64), so that a failing case can be repeated.
-pub struct Dice(pub u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
     /// A number below `sides`.
-    pub fn roll(&mut self, sides: u64) -> u64 {
+    pub(crate) fn roll(&mut self, sides: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
