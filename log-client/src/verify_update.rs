@@ -113,11 +113,11 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
 
 /// Prints a verdict of `vitrine_spec`; the exit code is its outcome.
 pub fn print(verdict: Verdict, out: &Out) -> Exit {
-    out.report(&report(verdict, out.is_json()))
+    out.report(&report(verdict))
 }
 
-/// The five members as they are; for a person the limits stand at the end, in the words of every other command.
-fn report(verdict: Verdict, json: bool) -> Report {
+/// The five members as they are; the limits stand where every other command has them.
+fn report(verdict: Verdict) -> Report {
     let exit = match verdict.outcome {
         Outcome::Verified => Exit::Done,
         Outcome::NotVerified => Exit::NotVerified,
@@ -126,10 +126,8 @@ fn report(verdict: Verdict, json: bool) -> Report {
     let mut report = Report::new(exit, verdict.outcome.word(), verdict.code.as_str(), verdict.reason);
     report.checked = verdict.checked;
     report.not_checked = verdict.not_checked;
-    if !json {
-        report.not_checked.retain(|line| !line.starts_with(LIMIT));
-        report.limits = true;
-    }
+    report.not_checked.retain(|line| !line.starts_with(LIMIT));
+    report.limits = true;
     report
 }
 
@@ -156,26 +154,21 @@ mod tests {
         for (code, exit) in
             [(Code::Verified, Exit::Done), (Code::FileDigest, Exit::NotVerified), (Code::Quorum, Exit::NotYet)]
         {
-            assert_eq!(report(verdict(code), true).exit, exit);
+            assert_eq!(report(verdict(code)).exit, exit);
         }
     }
 
     #[test]
     fn json_has_the_limits_in_not_checked_and_people_read_them_once_at_the_end() {
-        let json: serde_json::Value = serde_json::from_str(&report(verdict(Code::Verified), true).json()).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&report(verdict(Code::Verified)).json()).unwrap();
         assert_eq!(json.as_object().unwrap().len(), 5);
         assert_eq!(json["verdict"], "verified");
         assert_eq!(json["not_checked"].as_array().unwrap().len(), 4);
-        let human = report(verdict(Code::FileDigest), false).human(crate::output::Paint(false));
+        let human = report(verdict(Code::FileDigest)).human(crate::output::Paint(false));
         for limit in crate::output::LIMITS {
             assert_eq!(human.matches(limit).count(), 1, "{human}");
         }
         assert!(human.starts_with("not-verified: reason\n"), "{human}");
-    }
-
-    #[test]
-    fn the_client_and_the_verdict_say_the_same_limits() {
-        assert_eq!(crate::output::LIMITS, verdict::LIMITS);
     }
 
     #[test]

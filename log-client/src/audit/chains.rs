@@ -6,7 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use super::report::{Finding, Place, Section, Severity, Window, show_time};
+use super::report::{Finding, Place, Section, Severity, Window};
+use crate::clock;
 
 /// What every part of the audit needs to know of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -247,8 +248,8 @@ impl Silence {
                 "{} epoch {}: {silent} s of silence, from {} to {what} at {}; {limit} s are allowed",
                 key.0,
                 key.1,
-                show_time(pulse.last),
-                show_time(until)
+                clock::show(pulse.last),
+                clock::show(until)
             ),
         ))
     }
@@ -276,7 +277,7 @@ impl Silence {
         let bound = self.pulses.values().filter(|pulse| pulse.heartbeat_s.is_some()).count();
         self.section.checked(format!(
             "{bound} issuers' epochs with a longest silence, by the times of their chained events, up to {what}, {}",
-            show_time(end)
+            clock::show(end)
         ));
         let free: Vec<String> = self
             .pulses

@@ -88,7 +88,7 @@ impl Copy {
 
     /// Bytes of the bundle with this index that covers a tree of `size`: its own width, or the start of a wider one.
     pub fn bundle(&self, bundle: BundleId) -> Result<Option<Vec<u8>>, Failure> {
-        for id in [bundle, bundle.full()] {
+        for id in [bundle, bundle.full()].into_iter().chain(self.wider(bundle)?) {
             if let Some(bytes) = self.get(&id.path())?
                 && let Some(bytes) = bundle_prefix(&bytes, id.width(), bundle.width())
             {
@@ -96,6 +96,23 @@ impl Copy {
             }
         }
         Ok(None)
+    }
+
+    /// Partial bundles of the copy at the same index that hold more entries.
+    fn wider(&self, bundle: BundleId) -> Result<Vec<BundleId>, Failure> {
+        let folder = self.dir.join(format!("{}.p", bundle.full().path()));
+        let names = match fs::read_dir(&folder) {
+            Ok(names) => names,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(state_failure(&folder, &error)),
+        };
+        let mut wider = Vec::new();
+        for name in names {
+            let name = name.map_err(|error| state_failure(&folder, &error))?.file_name();
+            let width = name.to_str().and_then(|name| name.parse().ok()).filter(|width| *width > bundle.width());
+            wider.extend(width.and_then(|width| BundleId::new(bundle.index(), width).ok()));
+        }
+        Ok(wider)
     }
 
     /// Makes everything durable that was put: one sync of the file system that holds the copy.
@@ -171,6 +188,9 @@ mod tests {
         let all: Vec<&str> = names.iter().map(String::as_str).collect();
         let narrow = BundleId::new(0, 3).unwrap();
         assert_eq!(copy.bundle(narrow).unwrap(), None);
+        copy.put(&BundleId::new(0, 5).unwrap().path(), &bundle(&all[..5])).unwrap();
+        assert_eq!(copy.bundle(narrow).unwrap(), Some(bundle(&["0", "1", "2"])));
+        copy.set_aside(&BundleId::new(0, 5).unwrap().path()).unwrap();
         copy.put(&narrow.full().path(), &bundle(&all)).unwrap();
         assert_eq!(copy.bundle(narrow).unwrap(), Some(bundle(&["0", "1", "2"])));
         copy.put(&narrow.full().path(), b"damaged").unwrap();

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 
+use vitrine_spec::checkpoint::Origin;
 use vitrine_spec::tiles::{BundleId, decode_bundle};
 use vitrine_spec::tree::TreeSize;
 
@@ -25,7 +26,7 @@ const CHUNK: usize = 8;
 pub fn name_missing(
     source: &impl Source,
     copy: &Copy,
-    origin: &str,
+    origin: &Origin,
     remembered: TreeSize,
     served: TreeSize,
 ) -> Result<Section, Failure> {
@@ -43,7 +44,11 @@ pub fn name_missing(
     let mut compared = 0_u64;
     for ids in chunks_from(remembered, first) {
         for id in ids {
-            for (index, entry) in copied(copy, id)?.into_iter().flatten() {
+            let Some(own) = copied(copy, id)? else {
+                section.not_checked(format!("entries from {} on: the copy does not hold them", id.start()));
+                continue;
+            };
+            for (index, entry) in own {
                 if index < first {
                     continue;
                 }
@@ -111,7 +116,7 @@ fn copied(copy: &Copy, id: BundleId) -> Result<Option<Indexed>, Failure> {
     Ok(decode_bundle(&bytes, id.width()).ok().map(|entries| (start..).zip(entries).collect()))
 }
 
-fn describe(index: u64, entry: &[u8], origin: &str) -> Finding {
+fn describe(index: u64, entry: &[u8], origin: &Origin) -> Finding {
     match seen::read(index, entry, origin) {
         Some(Seen { kind, issuer, epoch, link, id, .. }) => {
             let seq = link.map(|link| link.seq);

@@ -5,10 +5,10 @@
 
 use vitrine_spec::checkpoint::SignedCheckpoint;
 use vitrine_spec::hash::Hash;
+use vitrine_spec::tree::TreeSize;
 use vitrine_spec::verdict::Pins;
 
 use super::copy::Copy;
-use super::head;
 use super::report::{Finding, Section, Severity};
 use super::source::{Source, Want};
 use super::times::Bound;
@@ -44,18 +44,21 @@ impl Kept {
     }
 }
 
-/// Reads the kept checkpoints of all hours from `from` to `to`, seconds both, in the order of their hours.
+/// Reads the kept checkpoints below `size` of all hours of `period`, seconds both, in the order of their hours.
 ///
-/// One that the copy holds is not asked for again. One that does not verify is a finding and plays no part.
+/// One that the copy holds is not asked for again. One that does not verify is a finding and plays no part. One of the audited
+/// size or more plays none either: it may not have been there yet for another auditor of that size.
 pub fn read(
     source: &impl Source,
     copy: &Copy,
     pins: &Pins,
-    from: u64,
-    to: u64,
+    period: (u64, u64),
+    size: TreeSize,
     section: &mut Section,
 ) -> Result<Vec<Kept>, Failure> {
-    let last = to / HOUR_S;
+    let (from, to) = period;
+    // One hour more at both ends: witnesses, log and operator have clocks of their own.
+    let (from, last) = (from.saturating_sub(HOUR_S), to / HOUR_S + 1);
     let first = (from / HOUR_S).max(last.saturating_sub(HOURS_MAX));
     if first > from / HOUR_S {
         section.not_checked(format!("kept checkpoints of more than {HOURS_MAX} hours ago"));
@@ -75,19 +78,22 @@ pub fn read(
             .collect();
         let mut fetched = source.read(&wants)?.into_iter();
         for (path, own) in paths.iter().zip(own) {
-            let bytes = match own {
-                Some(bytes) => Some(bytes),
-                None => {
-                    let fresh = fetched.next().flatten();
-                    if let Some(bytes) = &fresh {
-                        copy.put(path, bytes)?;
-                    }
-                    fresh
-                }
+            let (bytes, fresh) = match own {
+                Some(bytes) => (Some(bytes), false),
+                None => (fetched.next().flatten(), true),
             };
             let Some(bytes) = bytes else { continue };
-            match judge(path, &bytes, pins) {
-                Ok(kept) => all.push(kept),
+            let checkpoint = SignedCheckpoint::parse(&bytes);
+            if checkpoint.as_ref().is_ok_and(|checkpoint| checkpoint.size() >= size) {
+                continue;
+            }
+            match checkpoint.map_err(|error| error.to_string()).and_then(|checkpoint| judge(path, &checkpoint, pins)) {
+                Ok(kept) => {
+                    if fresh {
+                        copy.put(path, &bytes)?;
+                    }
+                    all.push(kept);
+                }
                 Err(reason) => section.found(Finding::new(
                     Severity::Finding,
                     "kept.checkpoint",
@@ -99,21 +105,23 @@ pub fn read(
     Ok(all)
 }
 
-fn judge(path: &str, bytes: &[u8], pins: &Pins) -> Result<Kept, String> {
-    let checkpoint = SignedCheckpoint::parse(bytes).map_err(|error| error.to_string())?;
-    let verified = head::verify(&checkpoint, pins, None).map_err(|fault| fault.to_string())?;
-    Ok(Kept {
-        path: path.to_owned(),
-        size: checkpoint.checkpoint.size.get(),
-        root: checkpoint.checkpoint.root,
-        time: verified.time,
-    })
+fn judge(path: &str, checkpoint: &SignedCheckpoint, pins: &Pins) -> Result<Kept, String> {
+    let witnessed = pins.judge(checkpoint, None).map_err(|fault| fault.to_string())?;
+    match witnessed.short {
+        Some(short) => Err(short.to_string()),
+        None => Ok(Kept {
+            path: path.to_owned(),
+            size: checkpoint.size().get(),
+            root: *checkpoint.root(),
+            time: witnessed.time,
+        }),
+    }
 }
 
 /// `kept/<YYYY>/<MM>/<DD>/<HH>` of the hour with this number since 1970, in UTC; `None` after the year 9999.
 pub fn path(hour: u64) -> Option<String> {
     let seconds = i64::try_from(hour.checked_mul(HOUR_S)?).ok()?;
-    let time = jiff::Timestamp::from_second(seconds).ok()?.to_zoned(jiff::tz::TimeZone::UTC);
+    let time = jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::from_second(seconds).ok()?);
     Some(format!("kept/{:04}/{:02}/{:02}/{:02}", time.year(), time.month(), time.day(), time.hour()))
 }
 

@@ -1,4 +1,6 @@
-//! `audit`: a verified copy of the log, and what it says (cli.md).
+//! `audit`: a verified copy of a log, every hash and every rule again, and a report that another machine can make (cli.md).
+//!
+//! The report says of each part what was checked and what was not. Not here: opening sealed records, which readers do.
 
 pub mod report;
 pub mod source;
@@ -7,15 +9,153 @@ pub mod walk;
 pub mod chains;
 pub mod digests;
 pub mod times;
+pub mod kept;
+pub mod seen;
+pub mod fold;
+pub mod fork;
+pub mod pinned;
+pub mod parts;
+pub mod head;
+pub mod engine;
+#[cfg(test)]
+mod tests;
 
-use crate::exit::Exit;
-use crate::output::Out;
+use std::path::PathBuf;
+
+use crate::clock;
+use crate::exit::{Exit, Failure};
+use crate::files;
+use crate::http::Log;
+use crate::output::{Out, Report};
+use crate::verify_update::load_pins;
+use copy::Copy;
+use engine::{Audited, Question, audit};
+use report::{Severity, Window};
 
 /// Arguments of `audit`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// The log's address, the prefix before /checkpoint
+    #[arg(long, value_name = "URL")]
+    log: String,
+    /// Folder with `policy` and `trust.toml` [default: /etc/vitrine, then the user's configuration folder]
+    #[arg(long, value_name = "DIR")]
+    trust: Option<PathBuf>,
+    /// Folder of the verified copy: what was read once is kept, and what was seen once must stay
+    #[arg(long, value_name = "DIR")]
+    state: PathBuf,
+    /// Folder for report.txt, report.json and run.json
+    #[arg(long, value_name = "REPORT_DIR")]
+    out: PathBuf,
+    /// Audit the first N entries [default: all]
+    #[arg(long, value_name = "N")]
+    size: Option<u64>,
+    /// Report events recorded from this time on
+    #[arg(long, value_name = "T0", requires = "to")]
+    from: Option<String>,
+    /// Report events recorded before this time; silence is measured up to it
+    #[arg(long, value_name = "T1", requires = "from")]
+    to: Option<String>,
+    /// Take a policy that says `quorum none`; the report says so
+    #[arg(long)]
+    unwitnessed: bool,
+}
 
-/// Audits a log.
-pub fn run(_args: Args, _out: &Out) -> Exit {
-    Exit::Usage
+/// Audits a log; exit 0, 1, 2, 3, 4 or 5.
+pub fn run(args: Args, out: &Out) -> Exit {
+    let ended = go(&args, out).and_then(|audited| {
+        write(&args, &audited)?;
+        Ok(show(&args, &audited, out))
+    });
+    ended.unwrap_or_else(|failure| out.fail(&failure))
+}
+
+fn go(args: &Args, out: &Out) -> Result<Audited, Failure> {
+    let time = |text: &Option<String>| text.as_deref().map(clock::parse).transpose();
+    let window = Window { from: time(&args.from)?, to: time(&args.to)? };
+    if let (Some(from), Some(to)) = (window.from, window.to)
+        && from >= to
+    {
+        return Err(Failure::usage("audit.window", "the window is empty")
+            .side("from", clock::show(from))
+            .side("to", clock::show(to)));
+    }
+    let pins = load_pins(args.trust.as_deref(), args.unwitnessed)?;
+    let log = Log::new(&args.log)?;
+    let copy = Copy::open(&args.state)?;
+    let question = Question { size: args.size, window, now: Some(clock::now()) };
+    let bar = out.progress(0, "entries");
+    let audited = audit(&log, &copy, &pins, &question, |done, all| {
+        bar.set_length(all);
+        bar.set_position(done);
+    });
+    bar.finish_and_clear();
+    audited
+}
+
+fn write(args: &Args, audited: &Audited) -> Result<(), Failure> {
+    std::fs::create_dir_all(&args.out).map_err(|error| {
+        Failure::usage("file.write", "the report cannot be written")
+            .side("folder", args.out.display())
+            .side("system", error)
+    })?;
+    let unprintable = |error: serde_json::Error| Failure::usage("audit.report", error.to_string());
+    files::replace(&args.out.join("report.json"), audited.report.json().map_err(unprintable)?.as_bytes())?;
+    files::replace(&args.out.join("report.txt"), audited.report.text().as_bytes())?;
+    let run = serde_json::to_string_pretty(&audited.run).map_err(unprintable)? + "\n";
+    files::replace(&args.out.join("run.json"), run.as_bytes())
+}
+
+/// The exit code of an audit: the worst finding, those of this run included.
+pub fn exit(audited: &Audited) -> Exit {
+    let worst = audited.report.worst().max(audited.run.silent_now.iter().map(|finding| finding.severity).max());
+    match worst {
+        Some(Severity::Misbehaviour) => Exit::Misbehaved,
+        Some(Severity::Finding) => Exit::NotVerified,
+        Some(Severity::Pending) => Exit::NotYet,
+        Some(Severity::Note) | None => Exit::Done,
+    }
+}
+
+fn show(args: &Args, audited: &Audited, out: &Out) -> Exit {
+    let (report, run) = (&audited.report, &audited.run);
+    for section in &report.sections {
+        for finding in &section.findings {
+            out.line(&format!("{}  {}: {}", finding.severity.word(), finding.code, finding.text));
+        }
+        if section.findings_more != 0 {
+            out.line(&format!("and {} more in {}", section.findings_more, section.name));
+        }
+    }
+    for finding in &run.silent_now {
+        out.line(&format!("{}  {}: {}", finding.severity.word(), finding.code, finding.text));
+    }
+    let exit = exit(audited);
+    // A silence that only this run's clock shows is not in the report, and still decides.
+    let (verdict, code, reason) = match run.silent_now.first() {
+        Some(silent) if report.worst() < Some(Severity::Finding) => {
+            (Exit::NotVerified.word(), silent.code.as_str(), silent.text.as_str())
+        }
+        _ => (report.verdict, report.code.as_str(), report.reason.as_str()),
+    };
+    let mut end = Report::new(exit, verdict, code, format!("{}, {} entries: {reason}", report.origin, report.size));
+    for section in &report.sections {
+        end.checked.extend(section.checked.iter().map(|line| format!("{}: {line}", section.name)));
+        end.not_checked.extend(section.not_checked.iter().map(|line| format!("{}: {line}", section.name)));
+    }
+    end.limits = true;
+    end = end.with("report", args.out.join("report.json").display().to_string());
+    end = end.with("size", report.size).with("root", report.root.clone());
+    if let Ok(sections) = serde_json::to_value(&report.sections) {
+        end = end.with("sections", sections);
+    }
+    if let Ok(run) = serde_json::to_value(run) {
+        end = end.with("run", run);
+    }
+    let exit = out.report(&end);
+    out.line(&format!("report in {}", args.out.display()));
+    for kept in &run.evidence {
+        out.line(&format!("evidence in {}", args.state.join(kept).display()));
+    }
+    exit
 }

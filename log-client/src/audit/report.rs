@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::clock;
 use crate::output::{LIMITS, clean};
 
 /// Findings that one section lists; the rest is counted.
@@ -18,6 +19,8 @@ pub const FINDINGS_MAX: usize = 1_000;
 pub enum Severity {
     /// Worth reading; nobody broke a rule: a disowned event, a rebuild that differs.
     Note,
+    /// Nothing is wrong, something is missing that time can bring: cosignatures. Exit 5.
+    Pending,
     /// Somebody who is not the log broke a rule: a silence, a second digest. Exit 1.
     Finding,
     /// The log signed what it must not sign. Exit 3.
@@ -25,9 +28,11 @@ pub enum Severity {
 }
 
 impl Severity {
-    fn word(self) -> &'static str {
+    /// The word before a finding.
+    pub fn word(self) -> &'static str {
         match self {
             Severity::Note => "note",
+            Severity::Pending => "NOT YET",
             Severity::Finding => "FOUND",
             Severity::Misbehaviour => "LOG MISBEHAVED",
         }
@@ -189,6 +194,7 @@ impl AuditReport {
                 ("log-misbehaved", finding.code.clone(), finding.text.clone())
             }
             (Some(Severity::Finding), Some(finding)) => ("not-verified", finding.code.clone(), finding.text.clone()),
+            (Some(Severity::Pending), Some(finding)) => ("not-yet", finding.code.clone(), finding.text.clone()),
             (Some(Severity::Note), Some(_)) => (
                 "verified",
                 "audit.notes".to_owned(),
@@ -228,10 +234,10 @@ impl AuditReport {
         let _ = writeln!(text, "Audit of {}, {} entries", clean(&self.origin), self.size);
         let _ = writeln!(text, "root {}", self.root);
         if let Some(from) = self.window.from {
-            let _ = writeln!(text, "from {}", show_time(from));
+            let _ = writeln!(text, "from {}", clock::show(from));
         }
         if let Some(to) = self.window.to {
-            let _ = writeln!(text, "to   {}", show_time(to));
+            let _ = writeln!(text, "to   {}", clock::show(to));
         }
         let _ = writeln!(text, "\n{} ({}): {}", self.verdict, self.code, clean(&self.reason));
         for (at, section) in self.sections.iter().enumerate() {
@@ -257,14 +263,6 @@ impl AuditReport {
     }
 }
 
-/// A time for people: RFC 3339 in UTC, or the bare number where a calendar has no such day.
-pub fn show_time(seconds: u64) -> String {
-    i64::try_from(seconds)
-        .ok()
-        .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok())
-        .map_or_else(|| seconds.to_string(), |time| time.to_string())
-}
-
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
@@ -282,6 +280,7 @@ mod tests {
     fn the_worst_finding_is_the_verdict() {
         assert_eq!(report(&[]).code, "audit.clean");
         assert_eq!(report(&[Severity::Note]).verdict, "verified");
+        assert_eq!(report(&[Severity::Note, Severity::Pending]).verdict, "not-yet");
         let found = report(&[Severity::Note, Severity::Finding, Severity::Finding]);
         assert_eq!((found.verdict, found.code.as_str()), ("not-verified", "code.1"));
         let worse = report(&[Severity::Finding, Severity::Misbehaviour]);

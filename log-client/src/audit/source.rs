@@ -4,6 +4,7 @@
 //! Not here: HTTP itself (`http`), and what the objects mean (`copy`, `walk`).
 
 use crate::exit::Failure;
+use crate::http::Log;
 
 /// One object that is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +16,7 @@ pub struct Want {
 }
 
 /// A log that can be read.
-pub trait Source: Sync {
+pub trait Source {
     /// The bytes of each object, in the order asked for; `None` where the log has no such object.
     ///
     /// Fails when the log cannot be reached, or sends more than was wanted.
@@ -25,6 +26,13 @@ pub trait Source: Sync {
 impl<S: Source + ?Sized> Source for &S {
     fn read(&self, wants: &[Want]) -> Result<Vec<Option<Vec<u8>>>, Failure> {
         (**self).read(wants)
+    }
+}
+
+impl Source for Log {
+    fn read(&self, wants: &[Want]) -> Result<Vec<Option<Vec<u8>>>, Failure> {
+        let wants: Vec<(String, u64)> = wants.iter().map(|want| (want.path.clone(), want.bytes_max)).collect();
+        Ok(self.get_many(&wants, || ())?)
     }
 }
 

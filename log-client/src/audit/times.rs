@@ -6,7 +6,8 @@
 //! (`kept`).
 
 use super::chains::Seen;
-use super::report::{Finding, Section, Severity, Window, show_time};
+use super::report::{Finding, Section, Severity, Window};
+use crate::clock;
 
 /// Seconds that an issuer's clock may be ahead of the log's when an event arrives (leaf-format.md 3, `recorded`).
 const AHEAD_S: u64 = 60;
@@ -55,9 +56,9 @@ impl Times {
                     format!(
                         "a checkpoint of {} entries at {} was kept after one of {} entries at {}",
                         later.size,
-                        show_time(later.time),
+                        clock::show(later.time),
                         earlier.size,
-                        show_time(earlier.time)
+                        clock::show(earlier.time)
                     ),
                 ));
             }
@@ -98,8 +99,8 @@ impl Times {
                         seen.issuer,
                         seen.epoch,
                         seen.index,
-                        show_time(seen.recorded),
-                        show_time(before)
+                        clock::show(seen.recorded),
+                        clock::show(before)
                     ),
                 )
                 .at(seen.place()),
@@ -116,8 +117,8 @@ impl Times {
                         seen.issuer,
                         seen.epoch,
                         seen.index,
-                        show_time(seen.recorded),
-                        show_time(after)
+                        clock::show(seen.recorded),
+                        clock::show(after)
                     ),
                 )
                 .at(seen.place()),

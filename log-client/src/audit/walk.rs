@@ -296,12 +296,10 @@ mod tests {
         frontier.root()
     }
 
-    fn run(
-        source: &Memory,
-        copy: &Copy,
-        served: usize,
-        size: usize,
-    ) -> Result<(Walked, Vec<Vec<u8>>, Vec<(u64, Hash)>), Failure> {
+    /// The end of a walk, its entries, and roots on the way.
+    type Run = (Walked, Vec<Vec<u8>>, Vec<(u64, Hash)>);
+
+    fn run(source: &Memory, copy: &Copy, served: usize, size: usize) -> Result<Run, Failure> {
         let mut seen = Vec::new();
         let mut roots = Roots(vec![1, 300], Vec::new());
         let walked =
@@ -342,10 +340,10 @@ mod tests {
         let again = Memory::of(&all[..600]);
         let (walked, ..) = run(&again, &copy, 600, 600).unwrap();
         assert_eq!(walked.root, root(&all[..600]));
-        // Full bundles come from the copy; the partial one of another width was never kept.
+        // The wider partial bundle of the copy serves as well as the full ones.
         let asked = again.asked.lock().unwrap();
         let bundles: Vec<&String> = asked.iter().filter(|path| path.starts_with("tile/entries/")).collect();
-        assert_eq!(bundles, ["tile/entries/002.p/88"]);
+        assert_eq!(bundles, Vec::<&String>::new());
     }
 
     #[test]
