@@ -8,12 +8,6 @@ mod pins;
 mod proven;
 mod signed;
 mod update;
-#[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
-mod world;
-#[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
-mod tests;
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -297,3 +291,10 @@ impl Account {
         Verdict { outcome: code.outcome(), code, reason, checked: self.checked, not_checked: self.not_checked }
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod world;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests;
