@@ -169,7 +169,11 @@ fn verify_offline(
         // The rebuild's real outcome decides: a different one refuses the update, and that is the right verdict.
         if name == "witness" && outcome == "different" {
             let verdict = verdict.expect(1, "rebuild.different")?;
-            show.refused("witness, with the rebuild that came out different", &verdict);
+            show.refused(
+                "witness, with the rebuild that came out different",
+                1,
+                verdict.out.lines().next().unwrap_or_default(),
+            );
             show.sum(
                 "refused      the update of witness together with its own rebuild, which came out different".to_owned(),
             );

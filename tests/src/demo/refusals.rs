@@ -3,9 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use super::product::{Product, digest, log_rebuild, update_file, verify};
+use super::product::{Product, digest, log_rebuild, update_file};
 use super::show::Show;
-use crate::harness::process::Outcome;
 use crate::harness::world::World;
 
 /// Runs every refusal of an update; `trust` verifies it and the rebuild proof when nothing is wrong.
@@ -23,12 +22,29 @@ pub fn all(world: &World, show: &mut Show, product: &Product, trust: &str) -> Re
     disowned(world, show, file, trust)
 }
 
-/// The outcome is a verdict with this code: exit 1, and the code in the JSON.
-fn refused(show: &mut Show, what: &str, outcome: Outcome, code: i32, word: &str) -> Result<(), String> {
-    let outcome = outcome.expect(code, word)?;
-    show.refused(&format!("{what}: {word}"), &outcome);
-    show.sum(format!("refused      {what} ({word})"));
+/// Runs `log-client`, which must end with this exit code and a verdict with this code.
+fn refused(world: &World, show: &mut Show, what: &str, args: &[&str], exit: i32, code: &str) -> Result<(), String> {
+    let outcome = world.client(&[&["--json"], args].concat())?.expect_code(exit)?;
+    let verdict: serde_json::Value =
+        serde_json::from_str(&outcome.out).map_err(|e| format!("{}: {e}\n{}", outcome.line, outcome.out))?;
+    let said = |name: &str| verdict[name].as_str().unwrap_or_default().to_owned();
+    if said("code") != code {
+        return Err(format!("{}\n  code {:?}, not {code:?}: {}", outcome.line, said("code"), said("reason")));
+    }
+    show.refused(what, exit, &format!("{code}: {}", said("reason")));
+    show.sum(format!("refused      {what} ({code})"));
     Ok(())
+}
+
+/// The arguments of a verdict about a file, with its update's proof and more.
+fn verdict<'a>(file: &'a str, trust: &'a str, update: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let mut args = vec!["verify-update", file, "--trust", trust, "--proof", update, "--proof", "build.json.tlog-proof"];
+    args.extend(more);
+    args
+}
+
+fn proof_of(file: &Path) -> String {
+    format!("{}.tlog-proof", update_file(&Product::name(file)))
 }
 
 fn flipped_bit(world: &World, show: &mut Show, file: &Path, trust: &str) -> Result<(), String> {
@@ -38,14 +54,13 @@ fn flipped_bit(world: &World, show: &mut Show, file: &Path, trust: &str) -> Resu
     fs::create_dir_all(world.path("flipped")).map_err(|e| e.to_string())?;
     let flipped = world.path("flipped").join(Product::name(file));
     fs::write(&flipped, bytes).map_err(|e| format!("{}: {e}", flipped.display()))?;
-    refused(show, "one flipped bit in the file", verify(world, &flipped, trust, &[])?, 1, "file.digest")
+    let (path, proof) = (flipped.display().to_string(), proof_of(file));
+    refused(world, show, "one flipped bit in the file", &verdict(&path, trust, &proof, &[]), 1, "file.digest")
 }
 
 fn other_proof(world: &World, show: &mut Show, file: &Path, other: &Path, trust: &str) -> Result<(), String> {
-    let path = file.display().to_string();
-    let proof = format!("{}.tlog-proof", update_file(&Product::name(other)));
-    let args = ["verify-update", &path, "--trust", trust, "--proof", &proof, "--proof", "build.json.tlog-proof"];
-    refused(show, "the proof of another update", world.client(&args)?, 1, "file.")
+    let (path, proof) = (file.display().to_string(), proof_of(other));
+    refused(world, show, "the proof of another update", &verdict(&path, trust, &proof, &[]), 1, "file.digest")
 }
 
 /// A trust folder like `trust`, with `policy` or `trust.toml` changed.
@@ -71,7 +86,9 @@ fn witness_twice(world: &World, show: &mut Show, file: &Path, trust: &str) -> Re
             .collect();
         format!("{}\ngroup q 2 {}\nquorum q\n", kept.join("\n"), names.join(" "))
     })?;
-    refused(show, "a policy that counts one witness twice", verify(world, file, "trust-twice", &[])?, 2, "w1")
+    let (path, proof) = (file.display().to_string(), proof_of(file));
+    let args = verdict(&path, "trust-twice", &proof, &[]);
+    refused(world, show, "a policy that counts one witness twice", &args, 2, "policy.witness-twice")
 }
 
 fn quorum_short(world: &World, show: &mut Show, file: &Path, trust: &str) -> Result<(), String> {
@@ -91,23 +108,18 @@ fn quorum_short(world: &World, show: &mut Show, file: &Path, trust: &str) -> Res
         .collect();
     world.write("short.tlog-proof", kept.join("\n") + "\n")?;
     let path = file.display().to_string();
-    let args =
-        ["verify-update", &path, "--trust", trust, "--proof", "short.tlog-proof", "--proof", "build.json.tlog-proof"];
-    refused(show, "a quorum short by one witness", world.client(&args)?, 1, "quorum")
+    let args = verdict(&path, trust, "short.tlog-proof", &[]);
+    refused(world, show, "a quorum short by one witness", &args, 5, "quorum")
 }
 
 fn other_origin(world: &World, show: &mut Show, file: &Path, trust: &str) -> Result<(), String> {
-    let origin = format!("origin = \"{}\"", world.origin);
-    changed(world, trust, "trust-origin", "trust.toml", |text| {
-        text.replace(&origin, "origin = \"other.example/release\"")
-    })?;
-    refused(
-        show,
-        "a log whose origin the trust file does not name",
-        verify(world, file, "trust-origin", &[])?,
-        2,
-        "origin",
-    )
+    // The proof is of another log: its checkpoint begins with another origin.
+    let proof = world.read(&proof_of(file))?;
+    let (own, other) = (format!("\n\n{}\n", world.origin), "\n\nother.example/release\n");
+    world.write("other.tlog-proof", proof.replacen(&own, other, 1))?;
+    let path = file.display().to_string();
+    let what = "a log whose origin the trust file does not name";
+    refused(world, show, what, &verdict(&path, trust, "other.tlog-proof", &[]), 1, "origin.unknown")
 }
 
 fn different(world: &World, show: &mut Show, product: &Product, file: &Path, trust: &str) -> Result<(), String> {
@@ -117,14 +129,10 @@ fn different(world: &World, show: &mut Show, product: &Product, file: &Path, tru
         return Err("the product is an empty file".to_owned());
     }
     log_rebuild(world, product, file, &empty, "different.json")?;
-    let outcome = verify(world, file, trust, &["--proof", "different.json.tlog-proof"])?;
-    refused(
-        show,
-        "an update with the proof of a rebuild of it that says \"different\"",
-        outcome,
-        1,
-        "rebuild.different",
-    )
+    let (path, proof) = (file.display().to_string(), proof_of(file));
+    let args = verdict(&path, trust, &proof, &["--proof", "different.json.tlog-proof"]);
+    let what = "an update with the proof of a rebuild of it that says \"different\"";
+    refused(world, show, what, &args, 1, "rebuild.different")
 }
 
 fn disowned(world: &World, show: &mut Show, file: &Path, trust: &str) -> Result<(), String> {
@@ -148,5 +156,6 @@ fn disowned(world: &World, show: &mut Show, file: &Path, trust: &str) -> Result<
         lines.join("\n") + "\n"
     })?;
     let what = "an update logged after the index from which the trust file disowns its key";
-    refused(show, what, verify(world, file, "trust-disowned", &[])?, 1, "disowned")
+    let (path, proof) = (file.display().to_string(), proof_of(file));
+    refused(world, show, what, &verdict(&path, "trust-disowned", &proof, &[]), 1, "issuer.disowned")
 }

@@ -2,8 +2,6 @@
 
 use std::time::Instant;
 
-use crate::harness::process::Outcome;
-
 /// Prints, and remembers what the summary says.
 pub struct Show {
     started: Instant,
@@ -32,12 +30,10 @@ impl Show {
         }
     }
 
-    /// Something that was refused as it should, and the words it was refused with.
-    pub fn refused(&mut self, what: &str, outcome: &Outcome) {
-        let said =
-            outcome.out.lines().chain(outcome.err.lines()).find(|line| !line.trim().is_empty()).unwrap_or_default();
+    /// Something that was refused as it should, with the exit code and the words it was refused with.
+    pub fn refused(&self, what: &str, exit: i32, said: &str) {
         if self.loud {
-            println!("         {what}\n           exit {}: {}", outcome.code.unwrap_or(-1), said.trim());
+            println!("         {what}\n           exit {exit}: {said}");
         }
     }
 
