@@ -145,3 +145,39 @@ fn clear_interrupted(store: &dyn Store, keys: &LogKeys) -> Result<(), InitError>
     }
     Ok(delete_all(store, layout::TEMPORARY_FOLDER)?)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::fake::{Actor, ORIGIN, charter};
+    use crate::store::{Files, OsDisk};
+
+    #[test]
+    fn a_charter_of_other_keys_or_with_a_bad_signature_begins_nothing() {
+        // [S-17]
+        let folder = tempfile::tempdir().unwrap();
+        let keys = |name: &str| LogKeys::generate(&folder.path().join(name), ORIGIN, None).unwrap();
+        let (ours, others) = (keys("ours"), keys("others"));
+        let store = Files::new(OsDisk::create(&folder.path().join("data")).unwrap());
+        let (mut operator, supervisor) = (Actor::new("operator", 21), Actor::new("supervisor", 22));
+        let foreign = charter(&others, &mut operator, &supervisor)["envelope"].to_string();
+        let refused = init(&store, &ours, foreign.as_bytes(), Time::now()).unwrap_err();
+        assert!(matches!(refused, InitError::Key { what: "Ed25519 log key", .. }), "{refused}");
+
+        let mut operator = Actor::new("operator", 21);
+        let mut own = charter(&ours, &mut operator, &supervisor)["envelope"].clone();
+        let whole = own.to_string();
+        own["signatures"][1]["sig"] = own["signatures"][0]["sig"].clone();
+        let refused = init(&store, &ours, own.to_string().as_bytes(), Time::now()).unwrap_err();
+        assert!(matches!(&refused, InitError::Charter(refusal) if refusal.code() == "signature"), "{refused}");
+        let refused = init(&store, &ours, b"{}", Time::now()).unwrap_err();
+        assert!(matches!(&refused, InitError::Charter(refusal) if refusal.code() == "malformed"), "{refused}");
+        assert_eq!(store.list("").unwrap(), Vec::<String>::new(), "nothing was written");
+
+        let begun = init(&store, &ours, whole.as_bytes(), Time::now()).unwrap();
+        assert_eq!(begun.head.size, TreeSize::new(1));
+        let again = init(&store, &ours, whole.as_bytes(), Time::now()).unwrap_err();
+        assert!(matches!(again, InitError::Begun { .. }), "{again}");
+    }
+}
