@@ -280,6 +280,9 @@ impl Account {
 
     /// Closes the account: the format and the three limits are said in every verdict, good or bad [V-30].
     fn close(mut self, end: Result<String, Fault>) -> Verdict {
+        if end.is_err() {
+            self.not_checked("rest: what comes after the first thing that is wrong or missing");
+        }
         self.not_checked("format: experimental, every type is v0");
         for limit in LIMITS {
             self.not_checked(alloc::format!("limit: {limit}"));

@@ -112,8 +112,28 @@ impl Pins {
             let reason = format!("the checkpoint is of {origin}, the trust file names {}", self.trust.origin);
             return Err(Fault::new(Code::OriginUnknown, reason)); // [V-12]
         }
-        let signed =
-            checkpoint.verify_log(&self.log_keys).map_err(|error| Fault::new(Code::LogSignature, error.to_string()))?;
+        let (witnessed, signed) = match self.policy.verify(checkpoint, now) {
+            Ok(verified) => {
+                let cosigners = verified.cosigners.into_iter().map(|cosigner| cosigner.name).collect();
+                (Witnessed { time: verified.time, cosigners, short: None }, verified.log_keys)
+            }
+            Err(refusal) => {
+                let reason = refusal.to_string();
+                match refusal {
+                    PolicyRefusal::UnknownLog { .. } => return Err(Fault::new(Code::OriginUnknown, reason)),
+                    PolicyRefusal::Log(_) => return Err(Fault::new(Code::LogSignature, reason)),
+                    PolicyRefusal::Cosignature { .. } => return Err(Fault::new(Code::Cosignature, reason)),
+                    PolicyRefusal::Quorum { cosigners, .. } => {
+                        let signed = checkpoint
+                            .verify_log(&self.log_keys)
+                            .map_err(|error| Fault::new(Code::LogSignature, error.to_string()))?;
+                        let cosigners = cosigners.into_iter().map(|cosigner| cosigner.name).collect();
+                        let short = Some(Fault::new(Code::Quorum, reason));
+                        (Witnessed { time: None, cosigners, short }, signed.into_iter().cloned().collect())
+                    }
+                }
+            }
+        };
         for kind in self.trust.log_keys.kinds() {
             if !signed.iter().any(|key| key.kind() == *kind) {
                 let reason = format!(
@@ -123,26 +143,7 @@ impl Pins {
                 return Err(Fault::new(Code::LogSignature, reason)); // [V-13]
             }
         }
-        match self.policy.verify(checkpoint, now) {
-            Ok(verified) => Ok(Witnessed {
-                time: verified.time,
-                cosigners: verified.cosigners.into_iter().map(|cosigner| cosigner.name).collect(),
-                short: None,
-            }),
-            Err(refusal) => {
-                let reason = refusal.to_string();
-                match refusal {
-                    PolicyRefusal::UnknownLog { .. } => Err(Fault::new(Code::OriginUnknown, reason)),
-                    PolicyRefusal::Log(_) => Err(Fault::new(Code::LogSignature, reason)),
-                    PolicyRefusal::Cosignature { .. } => Err(Fault::new(Code::Cosignature, reason)),
-                    PolicyRefusal::Quorum { cosigners, .. } => Ok(Witnessed {
-                        time: None,
-                        cosigners: cosigners.into_iter().map(|cosigner| cosigner.name).collect(),
-                        short: Some(Fault::new(Code::Quorum, reason)),
-                    }),
-                }
-            }
-        }
+        Ok(witnessed)
     }
 }
 

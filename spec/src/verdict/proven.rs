@@ -7,7 +7,7 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
 use super::{Code, Fault, Pins, Witnessed};
-use crate::checkpoint::Origin;
+use crate::checkpoint::{Origin, SignedCheckpoint};
 use crate::envelope::{Envelope, pae};
 use crate::event::{self, Event, Statement};
 use crate::hash::{Hash, leaf_hash};
@@ -42,19 +42,37 @@ pub(super) struct Proven {
 }
 
 impl Proven {
-    /// Shows that a proof holds, or says why it does not.
-    pub(super) fn read(proof: &Proof<'_>, pins: &Pins, now: Option<u64>) -> Result<Proven, Fault> {
-        Proven::show(proof.bytes, pins, now)
+    /// Shows that a proof holds, or says why it does not. `judged` holds the checkpoints of the proofs before this one.
+    pub(super) fn read(
+        proof: &Proof<'_>,
+        pins: &Pins,
+        now: Option<u64>,
+        judged: &mut Vec<(SignedCheckpoint, Witnessed)>,
+    ) -> Result<Proven, Fault> {
+        Proven::show(proof.bytes, pins, now, judged)
             .map_err(|fault| Fault::new(fault.code, format!("{}: {}", proof.name, fault.reason)))
     }
 
-    fn show(bytes: &[u8], pins: &Pins, now: Option<u64>) -> Result<Proven, Fault> {
+    fn show(
+        bytes: &[u8],
+        pins: &Pins,
+        now: Option<u64>,
+        judged: &mut Vec<(SignedCheckpoint, Witnessed)>,
+    ) -> Result<Proven, Fault> {
         let malformed = |reason: String| Fault::new(Code::ProofMalformed, reason); // [V-11]
         let proof = TlogProof::parse(bytes).map_err(|error| malformed(format!("not a tlog-proof: {error}")))?;
         let checkpoint = proof.signed_checkpoint().map_err(|error| malformed(error.to_string()))?;
         let leaf =
             proof.extra.as_deref().ok_or_else(|| malformed("its `extra` line with the leaf is missing".into()))?;
-        let witnessed = pins.judge(&checkpoint, now)?;
+        // Proofs of one release mostly share their checkpoint, and its signatures are most of the work.
+        let witnessed = match judged.iter().find(|(known, _)| *known == checkpoint) {
+            Some((_, witnessed)) => witnessed.clone(),
+            None => {
+                let witnessed = pins.judge(&checkpoint, now)?;
+                judged.push((checkpoint.clone(), witnessed.clone()));
+                witnessed
+            }
+        };
         proof.verify_place(&leaf_hash(leaf)).map_err(|error| match error {
             PlaceError::Checkpoint(error) => malformed(error.to_string()),
             PlaceError::Inclusion(error) => Fault::new(Code::Inclusion, error.to_string()), // [V-14]

@@ -65,6 +65,7 @@ fn assert_code(verdict: &Verdict, code: Code, words: &[&str]) {
         assert!(verdict.not_checked.contains(&format!("limit: {limit}")), "{verdict:#?}"); // [V-30]
     }
     assert!(has(&verdict.not_checked, "format: experimental"), "{verdict:#?}"); // [V-30]
+    assert_eq!(has(&verdict.not_checked, "rest: "), code != Code::Verified, "{verdict:#?}");
 }
 
 #[test]
@@ -140,6 +141,23 @@ fn a_proof_of_another_entry_is_refused() {
     let mut proofs = log.proofs(&[log.update, log.build, log.rebuild]);
     proofs[2] = log.world.proof_in(log.rebuild, &leaf(log.review), &checkpoint);
     assert_code(&verify(&proofs), Code::Inclusion, &["c: "]);
+}
+
+#[test]
+fn no_flipped_bit_of_a_proof_is_verified() {
+    // [V-11] [V-13] [V-14] [V-15]
+    let log = log();
+    let good = log.proofs(&[log.update, log.build]);
+    assert_code(&verify(&good), Code::Verified, &[]);
+    let mut codes = BTreeSet::new();
+    for at in (0..good[0].len()).step_by(41) {
+        let mut bad = good.clone();
+        bad[0][at] ^= 1 << (at % 8);
+        let verdict = verify(&bad);
+        assert_ne!(verdict.outcome, Outcome::Verified, "bit {} of byte {at}", at % 8);
+        codes.insert(verdict.code);
+    }
+    assert!(codes.len() > 4, "{codes:?}");
 }
 
 #[test]

@@ -44,8 +44,9 @@ fn judge(
     account: &mut Account,
 ) -> Result<String, Fault> {
     let mut proven = Vec::with_capacity(proofs.len());
+    let mut judged = Vec::new();
     for proof in proofs {
-        proven.push(Proven::read(proof, pins, now)?);
+        proven.push(Proven::read(proof, pins, now, &mut judged)?);
     }
     check_checkpoints(&proven, account)?;
     let (update, body, subject) = choose(file, &proven)?;
