@@ -2,6 +2,7 @@
 
 pub mod shared;
 pub mod oracle;
+pub mod vectors;
 pub mod harness;
 pub mod demo;
 pub mod bench;

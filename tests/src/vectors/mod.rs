@@ -1,0 +1,26 @@
+//! Other people's vectors and our own, by one table: what a file is, who runs it, how many cases it has.
+//!
+//! A file without a row fails. `VITRINE_VECTORS=DIR` runs another directory by the same table (docs/cli.md). Not here: where
+//! the files are (`shared`).
+
+mod reason;
+mod input;
+mod report;
+mod merkle;
+mod note;
+mod checkpoint;
+mod tiles;
+mod logs;
+mod proof;
+mod policy;
+mod witness;
+mod json;
+mod leaves;
+mod verdict;
+mod table;
+mod run;
+
+pub use reason::all as all_reasons;
+pub use report::{Pins, Report};
+pub use run::{RowReport, read_pins, run, uncovered};
+pub use table::{ROWS, Row, Whose};
