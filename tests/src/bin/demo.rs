@@ -168,7 +168,7 @@ fn verify_offline(
         let verdict = verify_by(binaries(), world, file, "trust", more)?;
         // The rebuild's real outcome decides: a different one refuses the update, and that is the right verdict.
         if name == "witness" && outcome == "different" {
-            let verdict = verdict.expect(1, "rebuild.different")?;
+            let verdict = verdict.expect(1, "different")?;
             show.refused(
                 "witness, with the rebuild that came out different",
                 1,
