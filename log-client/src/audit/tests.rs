@@ -6,8 +6,11 @@ use std::path::Path;
 
 use serde_json::json;
 use vitrine_spec::checkpoint::SignedCheckpoint;
+use vitrine_spec::cosignature;
 use vitrine_spec::hash::Hash;
 use vitrine_spec::json;
+use vitrine_spec::key::KeyKind;
+use vitrine_spec::note::Signature;
 use vitrine_spec::trust::TrustFile;
 use vitrine_spec::verdict::{Pins, Witnessing};
 
@@ -17,7 +20,7 @@ use super::report::{Finding, Severity, Window};
 use super::source::memory::Memory;
 use crate::event_file::EventFile;
 use crate::exit::{Exit, Failure};
-use crate::world::{Bend, NOW, ORIGIN, World, charter_event, event_key};
+use crate::world::{Bend, NOW, ORIGIN, World, charter_event, event_key, seed};
 
 /// A log with a chain of `release` that can be lied about.
 struct Log {
@@ -438,6 +441,47 @@ fn silence_is_found_and_a_window_narrows_the_report() {
     assert_eq!(found(&before), []);
     let inside = report(Window { from: Some(NOW + 10), to: Some(NOW + 86_401) });
     assert_eq!(found(&inside)[0], ("silence", Some(("release", Some(3)))));
+}
+
+/// The log's checkpoint, cosigned at this time.
+fn note_at(log: &Log, time: u64) -> Vec<u8> {
+    let checkpoint = log.world.signed().checkpoint.clone();
+    let line = |name: &str, kind: KeyKind| {
+        let seed = seed(name, kind);
+        let message = cosignature::message(kind, name, time, &checkpoint).unwrap();
+        let bytes = match kind {
+            KeyKind::Ed25519 => seed.sign_ed25519(&message).unwrap().to_vec(),
+            KeyKind::Cosign => cosignature::encode(time, &seed.sign_ed25519(&message).unwrap()),
+            KeyKind::MlDsa44 => cosignature::encode(time, &seed.sign_mldsa_deterministic(&message).unwrap()),
+        };
+        Signature::by(&seed.vkey(), bytes).unwrap()
+    };
+    let lines = vec![
+        line(ORIGIN, KeyKind::Ed25519),
+        line(ORIGIN, KeyKind::MlDsa44),
+        line("w.example", KeyKind::Cosign),
+        line("w.example", KeyKind::MlDsa44),
+    ];
+    SignedCheckpoint::new(checkpoint, lines).unwrap().print().into_bytes()
+}
+
+#[test]
+fn silence_up_to_the_checkpoint_is_of_this_run_and_not_of_the_report() {
+    let log = Log::of(1);
+    let state = tempfile::tempdir().unwrap();
+    let mut source = log.serve(None);
+    source.objects.insert("checkpoint".into(), note_at(&log, NOW + 86_401));
+    let asked = Question { now: Some(NOW + 86_401), ..Question::default() };
+    let late = run_with(&source, state.path(), &log.pins(), &asked).unwrap();
+    assert_eq!((found(&late), late.report.verdict), (vec![], "verified"));
+    let silent: Vec<&str> = late.run.silent_now.iter().map(|finding| finding.text.as_str()).collect();
+    assert_eq!(silent.len(), 2, "release and vault: {silent:?}");
+    assert!(silent[0].starts_with("release epoch 1: 86401 s of silence"), "{silent:?}");
+    assert_eq!(super::exit(&late), Exit::NotVerified);
+    let other = tempfile::tempdir().unwrap();
+    let early = run(&log, &log.serve(None), other.path());
+    assert_eq!(super::exit(&early), Exit::Done);
+    assert_eq!(late.report.json().unwrap(), early.report.json().unwrap());
 }
 
 #[test]
