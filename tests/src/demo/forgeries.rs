@@ -113,6 +113,6 @@ pub fn rebuilt_without_an_event(
 /// The line of an audit that names the sequence.
 fn naming(outcome: &Outcome, seq: u64) -> String {
     let word = format!("seq {seq}");
-    let lines = outcome.out.lines().chain(outcome.err.lines());
-    lines.filter(|line| line.contains("release") && line.contains(&word)).next().unwrap_or_default().trim().to_owned()
+    let mut lines = outcome.out.lines().chain(outcome.err.lines());
+    lines.find(|line| line.contains("release") && line.contains(&word)).unwrap_or_default().trim().to_owned()
 }
