@@ -46,7 +46,8 @@ fn assert_right(reports: &[RowReport], pins: Option<&Pins>) {
     let mut faults: Vec<String> = reports.iter().flat_map(|report| report.report.faults.clone()).collect();
     if let Some(pins) = pins {
         let seen: BTreeSet<&String> = reports.iter().flat_map(|report| report.report.seen.keys()).collect();
-        faults.extend(pins.keys().filter(|case| !seen.contains(case)).map(|case| format!("{case} is pinned, not seen")));
+        faults
+            .extend(pins.keys().filter(|case| !seen.contains(case)).map(|case| format!("{case} is pinned, not seen")));
     }
     assert!(faults.is_empty(), "{} faults:\n  {}", faults.len(), faults.join("\n  "));
 }
@@ -85,6 +86,21 @@ fn our_own_vectors() {
 }
 
 #[test]
+fn made_vectors_are_as_their_maker_makes_them() {
+    let root = project().join("spec/vectors");
+    for (path, file) in vectors::make::files() {
+        let made = vectors::make::print(&file);
+        let path = root.join(path);
+        if std::env::var_os("VITRINE_MAKE_VECTORS").is_some() {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, &made).unwrap();
+        }
+        let there = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(there == made, "{} is another: VITRINE_MAKE_VECTORS=1 writes it", path.display());
+    }
+}
+
+#[test]
 fn every_refusal_is_named_by_a_vector() {
     let mut named = BTreeSet::new();
     let mut lacking = false;
@@ -107,8 +123,47 @@ fn every_refusal_is_named_by_a_vector() {
 }
 
 #[test]
+fn the_table_can_say_no() {
+    // Our own policies under another name, one with another expectation, one reason pinned wrongly, one file of no shape.
+    let own = std::fs::read_to_string(project().join("spec/vectors/policy/refused.json")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let write = |path: &str, text: &str| {
+        let path = folder.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    let faults = |pins: Option<&Pins>| -> Vec<String> {
+        let reports = vectors::run(folder.path(), pins).unwrap();
+        assert_eq!(reports.iter().map(|report| report.inputs.len()).sum::<usize>(), 1, "one file has a row");
+        reports.into_iter().flat_map(|report| report.report.faults).collect()
+    };
+    write("policy/deeper/another-name.json", &own);
+    assert_eq!(faults(None), Vec::<String>::new());
+    let mut pins: Pins = pins("spec/vectors/reasons.txt")
+        .into_iter()
+        .map(|(case, reason)| (case.replace("policy/refused.json", "policy/deeper/another-name.json"), reason))
+        .collect();
+    assert_eq!(faults(Some(&pins)), Vec::<String>::new());
+    let case = "policy/deeper/another-name.json#two-quorum-lines";
+    assert_eq!(pins.insert(case.to_owned(), "policy-line:NoQuorum".to_owned()).unwrap(), "policy-line:SecondQuorum");
+    assert_eq!(faults(Some(&pins)).len(), 1, "refused for another reason");
+    pins.remove(case);
+    assert_eq!(faults(Some(&pins)).len(), 1, "refused for no pinned reason");
+
+    write("policy/deeper/another-name.json", &own.replacen("\"expect\": \"fail\"", "\"expect\": \"ok\"", 1));
+    assert_eq!(faults(None).len(), 1, "accepted is what this case wants now");
+    write("policy/deeper/another-name.json", &own.replacen("\"expect\": \"fail\"", "\"expect\": \"perhaps\"", 1));
+    assert_eq!(faults(None).len(), 1, "a word that no runner knows");
+    write("policy/no-shape.json", "{\"cases\": []}");
+    write("notes/x.json", &own);
+    let without = vectors::uncovered(folder.path(), None).unwrap();
+    assert_eq!(without, ["notes/x.json", "policy/no-shape.json"]);
+}
+
+#[test]
 fn another_directory_by_the_same_table() {
-    let Some(root) = std::env::var_os("VITRINE_VECTORS").map(PathBuf::from) else { return };
+    // Cargo runs tests in the folder of their crate; whoever set the variable was in the project's.
+    let Some(root) = std::env::var_os("VITRINE_VECTORS").map(|folder| project().join(folder)) else { return };
     let reports = vectors::run(&root, None).unwrap();
     print_counts(&format!("vectors of {}", root.display()), &reports);
     let without = vectors::uncovered(&root, None).unwrap();

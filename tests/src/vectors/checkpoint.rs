@@ -89,7 +89,8 @@ pub(super) fn sigstore_java(input: &Input, report: &mut Report) -> Outcome {
         ("error_not_a_number", "checkpoint:Size"),
         ("error_signature_format_invalid", "note:SignatureLine"),
     ] {
-        let got: Result<SignedCheckpoint, CheckpointError> = SignedCheckpoint::parse(&input.read(&format!("{name}.txt"))?);
+        let got: Result<SignedCheckpoint, CheckpointError> =
+            SignedCheckpoint::parse(&input.read(&format!("{name}.txt"))?);
         report.case(name, Want::RefusedFor(&[wanted, &format!("checkpoint:Note>{wanted}")]), got.map(|_| ()));
     }
     Ok(())
@@ -122,13 +123,20 @@ pub(super) fn cosignatures(input: &Input, report: &mut Report) -> Outcome {
             report.same(&id, "the key id", &line.id.to_string().as_str(), &word(wanted, "key_id")?);
             // Own vectors name the key that is tried, whether or not the line claims to be by it.
             let tried = wanted.get("tried").and_then(Value::as_str);
-            let key = keys.iter().find(|key| line.is_by(key) || tried == Some(key.keyid().as_str()));
+            let key = keys.iter().find(|key| match tried {
+                Some(keyid) => key.keyid() == keyid,
+                None => line.is_by(key),
+            });
             let got = match key {
                 Some(key) => {
                     if let Some(kind) = wanted.get("signature_type").and_then(Value::as_str) {
                         report.same(&id, "the type", &format!("{:#04x}", key.kind().byte()).as_str(), &kind);
                     }
-                    verify(key, &signed, line).map(|time| {
+                    let got = match tried {
+                        Some(_) => cosignature::verify(key, &signed, line).map(Some).map_err(|error| error.reason()),
+                        None => verify(key, &signed, line),
+                    };
+                    got.map(|time| {
                         let wanted = wanted.get("timestamp").and_then(Value::as_u64);
                         report.same(&id, "the time", &time, &wanted);
                     })

@@ -84,8 +84,7 @@ impl Log {
         let bytes = unb64(word(leaf, "leaf")?)?;
         let envelope = Envelope::parse_leaf(&bytes).map_err(|refusal| refusal.reason())?;
         let submission = Submission { envelope, sealed: None }.print();
-        let (event, effects) =
-            self.judge(&submission, number(leaf, "arrival")?).map_err(|refusal| refusal.reason())?;
+        let (event, effects) = self.judge(&submission, number(leaf, "arrival")?).map_err(|refusal| refusal.reason())?;
         let mut folded = self.state.clone();
         let fold = admission::fold(&mut folded, &bytes, &self.origin, |query| self.events.get(query).cloned());
         let fold = fold.map_err(|refusal| format!("the fold refuses it: {refusal}"))?;
@@ -150,7 +149,7 @@ fn disowned(report: &mut Report, file: &Value, log: &Log, taken: &[(u64, Arc<Eve
     Ok(())
 }
 
-/// The log that the refused cases stand on: `log.json` in the same folder, whatever it is called there.
+/// The log that the refused cases stand on: in the same folder, whatever it is called there; else the shared one.
 fn log_beside(input: &Input) -> Outcome<Value> {
     let folder = input.root.join(&input.path);
     let folder = folder.parent().ok_or("no folder")?;
@@ -159,7 +158,12 @@ fn log_beside(input: &Input) -> Outcome<Value> {
         let file: Value = serde_json::from_slice(&std::fs::read(entry.path()).ok()?).ok()?;
         (file.get("leaves").is_some() && file.get("origin").is_some()).then_some(file)
     });
-    logs.next().ok_or_else(|| format!("{} holds no log for these cases", folder.display()))
+    if let Some(log) = logs.next() {
+        return Ok(log);
+    }
+    let shared = crate::shared::vectors("leaves/refused.json");
+    let shared = shared.ok_or_else(|| format!("{} holds no log for these cases", folder.display()))?;
+    Input { root: shared, path: "leaves/log.json".to_owned() }.json()
 }
 
 /// The log before each leaf of its file: index 0 is the empty one.
@@ -200,7 +204,8 @@ pub(super) fn refused(input: &Input, report: &mut Report) -> Outcome {
         let got = log.judge(&submission, number(case, "arrival")?).map(|_| ()).map_err(|refusal| refusal.reason());
         let wanted = format!("refusal:{expect}");
         let consequence = got.as_ref().is_err_and(|reason| CONSEQUENCES.contains(&reason.as_str()));
-        let is_later = got.as_ref().is_err_and(|reason| reason == "refusal:type-later") && names_later_type(&submission);
+        let is_later =
+            got.as_ref().is_err_and(|reason| reason == "refusal:type-later") && names_later_type(&submission);
         // Behind a leaf that was left out, its key or stream is unknown as well, so a fault that is about it is none.
         let stands_on_it = base > whole && (consequence || got.is_ok());
         if got != Err(wanted.clone()) && (stands_on_it || is_later) {
@@ -211,4 +216,3 @@ pub(super) fn refused(input: &Input, report: &mut Report) -> Outcome {
     }
     Ok(())
 }
-

@@ -19,6 +19,7 @@ mod leaves;
 mod verdict;
 mod table;
 mod run;
+pub mod make;
 
 pub use reason::all as all_reasons;
 pub use report::{Pins, Report};

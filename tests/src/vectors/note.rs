@@ -159,7 +159,11 @@ pub(super) fn armored(input: &Input, report: &mut Report) -> Outcome {
         if let Ok(note) = &opened {
             let line = |number: usize| note.text.lines().nth(number).unwrap_or_default();
             report.same(name, "the serial number", &line(1), &serial);
-            report.holds(name, "line 4 is a vkey, of a witness only", Vkey::parse(line(3)).is_ok() == name.contains("witness"));
+            report.holds(
+                name,
+                "line 4 is a vkey, of a witness only",
+                Vkey::parse(line(3)).is_ok() == name.contains("witness"),
+            );
         }
         report.case::<NoteError>(name, Want::Ok, opened.map(|_| ()));
     }

@@ -50,10 +50,7 @@ reasons!(
     KEY,
     "key",
     KeyError,
-    [
-        Parts, Name, IdText, Id, Base64, Kind, Empty, Length, NotAPoint, NotCanonical, SmallOrder, NotPrivate,
-        WrongKind
-    ],
+    [Parts, Name, IdText, Id, Base64, Kind, Empty, Length, NotAPoint, NotCanonical, SmallOrder, NotPrivate, WrongKind],
     |error| match error {
         KeyError::IdText(inner) => Some(inner.reason()),
         _ => None,
@@ -64,8 +61,20 @@ reasons!(
     "note",
     NoteError,
     [
-        TooLong, NotUtf8, Control, NoSignatures, TextEnd, LastLine, SignatureLine, Name, Base64, TooShort,
-        TooManySignatures, Unsigned, BadSignature, AmbiguousKey
+        TooLong,
+        NotUtf8,
+        Control,
+        NoSignatures,
+        TextEnd,
+        LastLine,
+        SignatureLine,
+        Name,
+        Base64,
+        TooShort,
+        TooManySignatures,
+        Unsigned,
+        BadSignature,
+        AmbiguousKey
     ],
     |error| match error {
         NoteError::Name(inner) => Some(inner.reason()),
@@ -73,25 +82,34 @@ reasons!(
         _ => None,
     }
 );
-reasons!(
-    CHECKPOINT,
-    "checkpoint",
-    CheckpointError,
-    [Note, End, TooFewLines, Origin, Size, Root, Extension],
-    |error| match error {
+reasons!(CHECKPOINT, "checkpoint", CheckpointError, [Note, End, TooFewLines, Origin, Size, Root, Extension], |error| {
+    match error {
         CheckpointError::Note(inner) => Some(inner.reason()),
         CheckpointError::Size(inner) | CheckpointError::Root(inner) => Some(inner.reason()),
         _ => None,
     }
-);
+});
 reasons!(COSIGNATURE, "cosignature", CosignatureError, [OtherKey, Kind, Length, Time, BadSignature], |_| None);
 reasons!(
     POLICY_LINE,
     "policy-line",
     LineFault,
     [
-        TooLong, Control, Keyword, Words, Key, Kind, DuplicateKey, NameNone, DuplicateName, UnknownName, MemberTwice,
-        Threshold, TooMany, SecondQuorum, NoQuorum
+        TooLong,
+        Control,
+        Keyword,
+        Words,
+        Key,
+        Kind,
+        DuplicateKey,
+        NameNone,
+        DuplicateName,
+        UnknownName,
+        MemberTwice,
+        Threshold,
+        TooMany,
+        SecondQuorum,
+        NoQuorum
     ],
     |fault| match fault {
         LineFault::Key(inner) => Some(inner.reason()),
@@ -118,7 +136,17 @@ reasons!(
     "tlog-proof",
     TlogProofError,
     [
-        TooLong, NotUtf8, Header, Extra, EmptyExtra, ExtraTooLong, NoIndex, Index, Hash, TooManyHashes, NoCheckpoint,
+        TooLong,
+        NotUtf8,
+        Header,
+        Extra,
+        EmptyExtra,
+        ExtraTooLong,
+        NoIndex,
+        Index,
+        Hash,
+        TooManyHashes,
+        NoCheckpoint,
         Checkpoint
     ],
     |error| match error {
@@ -156,20 +184,26 @@ reasons!(
         _ => None,
     }
 );
-reasons!(
-    JSON,
-    "json",
-    JsonError,
-    [Utf8, Syntax, Trailing, Duplicate, Name, Surrogate, Nul, Number, Depth],
-    |_| None
-);
+reasons!(JSON, "json", JsonError, [Utf8, Syntax, Trailing, Duplicate, Name, Surrogate, Nul, Number, Depth], |_| None);
 reasons!(
     TRUST,
     "trust",
     TrustError,
     [
-        Toml, Fingerprint, CharterVersion, Origin, LogKeys, Name, PackageId, Epoch, Vkey, Type, IssuerTwice, KeyTwice,
-        StreamTwice, StreamIssuer
+        Toml,
+        Fingerprint,
+        CharterVersion,
+        Origin,
+        LogKeys,
+        Name,
+        PackageId,
+        Epoch,
+        Vkey,
+        Type,
+        IssuerTwice,
+        KeyTwice,
+        StreamTwice,
+        StreamIssuer
     ],
     |_| None
 );
@@ -208,8 +242,24 @@ impl Reason for String {
 #[must_use]
 pub fn all() -> Vec<String> {
     let lists = [
-        TEXT, KEY, NOTE, CHECKPOINT, COSIGNATURE, POLICY_LINE, POLICY_FAULT, POLICY, INCLUSION, CONSISTENCY, TILE,
-        TLOG_PROOF, PLACE, REQUEST, WITNESS, JSON, TRUST, PINS,
+        TEXT,
+        KEY,
+        NOTE,
+        CHECKPOINT,
+        COSIGNATURE,
+        POLICY_LINE,
+        POLICY_FAULT,
+        POLICY,
+        INCLUSION,
+        CONSISTENCY,
+        TILE,
+        TLOG_PROOF,
+        PLACE,
+        REQUEST,
+        WITNESS,
+        JSON,
+        TRUST,
+        PINS,
     ];
     let variants = lists.concat().into_iter().map(str::to_owned);
     let codes = CODES.iter().chain(&WAIT_CODES).map(|(code, _)| format!("refusal:{code}"));

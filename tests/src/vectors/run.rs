@@ -119,9 +119,9 @@ fn has_shape(value: &Value, shape: &[&str]) -> bool {
         let (first, second) = path.split_once('/').map_or((*path, None), |(first, second)| (first, Some(second)));
         let found = if first == "[]" { Some(value) } else { value.get(first) };
         match (found, second) {
-            (Some(Value::Array(elements)), Some(second)) => {
-                elements.iter().any(|element| ["", "_b64"].iter().any(|end| element.get(format!("{second}{end}")).is_some()))
-            }
+            (Some(Value::Array(elements)), Some(second)) => elements
+                .iter()
+                .any(|element| ["", "_b64"].iter().any(|end| element.get(format!("{second}{end}")).is_some())),
             (Some(_), None) => first != "[]" || value.is_array(),
             (Some(_) | None, _) => false,
         }

@@ -48,6 +48,29 @@ pub(super) fn paths(input: &Input, report: &mut Report) -> Outcome {
     Ok(())
 }
 
+/// `tiles/limits.json`, ours: what no path can say and no bundle can hold.
+pub(super) fn limits(input: &Input, report: &mut Report) -> Outcome {
+    let file = input.json()?;
+    for case in array(&file, "tiles")? {
+        let (level, width) = (number(case, "level")?, number(case, "width")?);
+        let small = u8::try_from(level).ok().zip(u16::try_from(width).ok()).ok_or("level or width is too large")?;
+        let got = TileId::new(small.0, 0, small.1);
+        report.case(&format!("level {level} width {width}"), want(case)?, got.map(|_| ()));
+    }
+    for case in array(&file, "bundles")? {
+        let (hex, width) = (word(case, "hex")?, number(case, "width")?);
+        let got = decode_bundle(&unhex(hex)?, u16::try_from(width).map_err(|error| error.to_string())?);
+        report.case(&format!("bundle {hex:?} width {width}"), want(case)?, got.map(|_| ()));
+    }
+    for case in array(&file, "entries")? {
+        let bytes = number(case, "bytes")?;
+        let entry = vec![0; usize::try_from(bytes).map_err(|error| error.to_string())?];
+        let got = encode_bundle(std::iter::once(entry.as_slice()));
+        report.case(&format!("entry of {bytes} bytes"), want(case)?, got.map(|_| ()));
+    }
+    Ok(())
+}
+
 /// Tiles made by the oracle.
 struct Made(BTreeMap<String, Vec<u8>>);
 
@@ -73,7 +96,12 @@ pub(super) fn geometry(input: &Input, report: &mut Report) -> Outcome {
             report.same(&id, "the partial width", &u64::from(partial_width(size, level)), &partial);
             let width = |index| TileId::at(level, index, size).map(|tile| u64::from(tile.width()));
             report.same(&id, "the first tile behind the full ones", &width(full), &Some(partial).filter(|w| *w > 0));
-            report.same(&id, "the last full tile", &full.checked_sub(1).and_then(width), &full.checked_sub(1).map(|_| 256));
+            report.same(
+                &id,
+                "the last full tile",
+                &full.checked_sub(1).and_then(width),
+                &full.checked_sub(1).map(|_| 256),
+            );
         }
         report.case::<String>(&id, Want::Ok, Ok(()));
     }
@@ -154,7 +182,8 @@ pub(super) fn navigli(input: &Input, report: &mut Report) -> Outcome {
     let bytes = input.read(&partial.path())?;
     report.same("partial", "its length", &bytes.len(), &partial.bytes());
     report.case("partial", Want::Ok, check(full[&3].starts_with(&bytes), "not the beginning of the full tile"));
-    let hashes: Vec<Hash> = ct_entries(&input.read("tile/data/003.p/10")?)?.iter().map(|entry| leaf_hash(entry)).collect();
+    let hashes: Vec<Hash> =
+        ct_entries(&input.read("tile/data/003.p/10")?)?.iter().map(|entry| leaf_hash(entry)).collect();
     report.case("data tile", Want::Ok, check(hashes == leaves[768..778], "other leaf hashes"));
     Ok(())
 }

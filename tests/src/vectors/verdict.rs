@@ -61,8 +61,7 @@ pub(super) fn updates(input: &Input, report: &mut Report) -> Outcome {
         let pins = pins(&whole)?.map_err(|reason| format!("{id}: {reason}"))?;
         let names = words(case, "proofs")?;
         let texts = names.iter().map(|name| text(proofs, name)).collect::<Outcome<Vec<_>>>()?;
-        let given: Vec<Proof<'_>> =
-            names.iter().zip(&texts).map(|(name, bytes)| Proof { name, bytes }).collect();
+        let given: Vec<Proof<'_>> = names.iter().zip(&texts).map(|(name, bytes)| Proof { name, bytes }).collect();
         let judged = member(case, "file")?;
         let sha256 = Hash::from_hex(word(judged, "sha256")?).map_err(|error| error.to_string())?;
         let judged = File { name: word(judged, "name")?, sha256, size: number(judged, "size")? };
@@ -86,7 +85,8 @@ pub(super) fn statuses(input: &Input, report: &mut Report) -> Outcome {
     report.same("codes", "their number", &rows.len(), &(CODES.len() + WAIT_CODES.len()));
     for row in rows {
         let code = word(row, "code")?;
-        let ours = CODES.iter().chain(&WAIT_CODES).find(|(ours, _)| *ours == code).map(|(_, status)| u64::from(*status));
+        let ours =
+            CODES.iter().chain(&WAIT_CODES).find(|(ours, _)| *ours == code).map(|(_, status)| u64::from(*status));
         report.same(code, "the status", &ours, &Some(number(row, "status")?));
         match word(row, "given_by")? {
             // Named by a case that is refused, not by this list.
