@@ -1,8 +1,9 @@
-//! What the tests, the demo and the benchmarks share: other people's files, the oracle, vectors, processes, worlds, forgeries.
+//! What the tests, the demo and the benchmarks share: other people's files, the oracle, vectors, other readers, processes, worlds, forgeries.
 
 pub mod shared;
 pub mod oracle;
 pub mod vectors;
+pub mod interop;
 pub mod harness;
 pub mod demo;
 pub mod bench;

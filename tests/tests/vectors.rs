@@ -28,7 +28,8 @@ fn pins(path: &str) -> Pins {
 
 /// Prints past the harness, which keeps the output of a test that passes.
 fn print(line: &str) {
-    writeln!(std::io::stdout(), "{line}").unwrap();
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}").unwrap();
 }
 
 fn print_counts(title: &str, reports: &[RowReport]) {
