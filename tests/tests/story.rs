@@ -22,7 +22,7 @@ fn the_thread_from_one_end_to_the_other() {
         files: vec![world.path("built/log-client"), world.path("built/witness")],
     };
     open_issuers(&world, &product).unwrap();
-    log_product(&world, &mut show, &product).unwrap();
+    log_product(&world, &show, &product).unwrap();
     let produced = digest(&product.files[1]).unwrap();
     assert_eq!(log_rebuild(&world, &product, &product.files[1], &produced, "rebuild.json").unwrap(), "identical");
     debian::log_rebuilds(&world, &show).unwrap();
