@@ -6,4 +6,5 @@ pub mod vectors;
 pub mod interop;
 pub mod harness;
 pub mod demo;
+pub mod scenario;
 pub mod bench;

@@ -1,0 +1,392 @@
+//! The commands of a story, played on a whole log with three witnesses.
+//!
+//! The binaries stand for themselves; `submit`, `build`, `add` and `open` are `log-client` with the arguments that every
+//! story would repeat. Nothing sleeps in place of a condition: `until` asks again until the answer is the one told.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use vitrine_spec::edge::Edge;
+use vitrine_spec::hash::{Hash, leaf_hash};
+
+use super::{Line, Want, read};
+use crate::demo::product::now;
+use crate::harness::forge;
+use crate::harness::process::{Outcome, PATIENCE, Server, run};
+use crate::harness::world::{WITNESSES, World};
+
+/// What came of a command.
+struct Answer {
+    code: Option<i32>,
+    /// Everything it said, headers included.
+    said: String,
+    /// The body alone; of a program its standard output.
+    body: String,
+}
+
+impl From<Outcome> for Answer {
+    fn from(outcome: Outcome) -> Answer {
+        Answer { code: outcome.code, said: format!("{}{}", outcome.out, outcome.err), body: outcome.out }
+    }
+}
+
+impl Answer {
+    fn done() -> Answer {
+        Answer { code: Some(0), said: String::new(), body: String::new() }
+    }
+}
+
+/// A log, its witnesses, and what a story has started and named.
+pub struct Stage {
+    world: World,
+    /// Witnesses beside the three.
+    others: BTreeMap<String, Server>,
+    names: BTreeMap<String, String>,
+    begun: Option<JoinHandle<Result<Outcome, String>>>,
+    runtime: tokio::runtime::Runtime,
+    client: reqwest::Client,
+}
+
+/// Plays a story on a new log in `folder`, until its first line that does not come out as told.
+///
+/// # Errors
+/// The line, what was told and what came.
+pub fn play(folder: &Path, text: &str) -> Result<(), String> {
+    let lines = read(text)?;
+    let mut stage = Stage::new(folder)?;
+    for line in &lines {
+        stage.line(line).map_err(|why| format!("line {}: {}\n{why}", line.number, line.text))?;
+    }
+    if stage.begun.is_some() {
+        return Err("`begin` without `finish`".to_owned());
+    }
+    stage.others.clear();
+    stage.world.stop()
+}
+
+impl Stage {
+    fn new(folder: &Path) -> Result<Stage, String> {
+        let world = World::create(folder, "story.example/log")?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+        let client = reqwest::Client::builder().timeout(PATIENCE).build().map_err(|e| e.to_string())?;
+        let names = [
+            ("LOG", world.url()),
+            ("ORIGIN", world.origin.clone()),
+            ("FINGERPRINT", world.fingerprint.clone()),
+            ("NOW", now().to_string()),
+        ];
+        let names = names.map(|(name, value)| (name.to_owned(), value)).into();
+        Ok(Stage { world, others: BTreeMap::new(), names, begun: None, runtime, client })
+    }
+
+    fn line(&mut self, line: &Line) -> Result<(), String> {
+        let words: Vec<String> =
+            line.words.iter().map(|word| if word.open { self.named(&word.text) } else { word.text.clone() }).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let (again, words) = match words.split_first() {
+            Some((&"until", rest)) => (true, rest),
+            _ => (false, words.as_slice()),
+        };
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let answer = self.command(words)?;
+            match self.judge(line, &answer) {
+                Ok(()) => return Ok(()),
+                Err(why) if !again || Instant::now() >= until => return Err(format!("{why}\n{}", self.errors())),
+                Err(_) => std::thread::sleep(Duration::from_millis(5)),
+            }
+        }
+    }
+
+    fn judge(&self, line: &Line, answer: &Answer) -> Result<(), String> {
+        let (code, wants) = line.wanted.as_ref().map_or((0, [].as_slice()), |(code, wants)| (*code, wants.as_slice()));
+        let came = |what: String| Err(format!("  {what}\n  {:?}\n{}", answer.code, answer.said));
+        if answer.code != Some(i32::from(code)) {
+            return came(format!("not {code}"));
+        }
+        for (want, open) in wants {
+            let fill = |text: &str| if *open { self.named(text) } else { text.to_owned() };
+            let (kept, words) = match want {
+                Want::Says(words) => (answer.said.contains(&fill(words)), words),
+                Want::SaysNot(words) => (!answer.said.contains(&fill(words)), words),
+                Want::Is(words) => (answer.body == fill(words), words),
+            };
+            if !kept {
+                return came(format!("not as told: {:?}", fill(words)));
+            }
+        }
+        Ok(())
+    }
+
+    /// `text` with every `$NAME` replaced; what has no value stays as it is.
+    fn named(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for (name, value) in self.names.iter().rev() {
+            text = text.replace(&format!("${name}"), value);
+        }
+        text
+    }
+
+    /// What the log server wrote last.
+    fn errors(&self) -> String {
+        let text = self.world.read("log.err").unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(12)..].join("\n")
+    }
+
+    fn command(&mut self, words: &[&str]) -> Result<Answer, String> {
+        match words {
+            ["begin", rest @ ..] => {
+                let (program, arguments) = self.program(rest)?;
+                let folder = self.world.folder.clone();
+                self.begun = Some(std::thread::spawn(move || run(&folder, &program, &arguments)));
+                Ok(Answer::done())
+            }
+            ["finish"] => {
+                let begun = self.begun.take().ok_or("nothing was begun")?;
+                begun.join().map_err(|_| "what was begun panicked")?.map(Answer::from)
+            }
+            ["let", name, "id", file] => {
+                let shown = run(&self.world.folder, "log-client", ["--json", "show", file])?.expect_code(0)?;
+                let id = shown.out.split_once("\"event_id\":").map(|(_, rest)| rest.trim_start());
+                let id = id.and_then(|rest| rest.split('"').nth(1)).ok_or("no event_id is shown")?.to_owned();
+                self.names.insert((*name).to_owned(), id);
+                Ok(Answer::done())
+            }
+            ["open", issuer, fields @ ..] => self.world.open(issuer, fields).map(|()| Answer::done()),
+            ["build", issuer, name] => self.build(issuer, name).map(|()| Answer::done()),
+            ["add", issuer, count] => self.add(issuer, count.parse().map_err(|_| "no number")?),
+            ["start" | "stop" | "kill", ..] => self.process(words),
+            ["get", path] => {
+                let url = format!("{}{path}", self.world.url());
+                self.send(self.client.get(url))
+            }
+            ["post", path, body, rest @ ..] => {
+                let kind = rest.first().copied().unwrap_or("application/json");
+                let url = format!("{}{path}", self.world.url());
+                let request = self.client.post(url).header("content-type", kind);
+                self.send(request.body(self.body(body)?))
+            }
+            ["add-checkpoint", witness, old, size, rest @ ..] => self.add_checkpoint(witness, old, size, rest),
+            ["copy" | "move" | "delete" | "truncate" | "flip" | "same" | "write", ..] => self.files(words),
+            _ => {
+                let (program, arguments) = self.program(words)?;
+                run(&self.world.folder, &program, &arguments).map(Answer::from)
+            }
+        }
+    }
+
+    /// A program of ours and its arguments; `submit ISSUER FILE...` is short for `log-client submit`.
+    fn program(&self, words: &[&str]) -> Result<(String, Vec<String>), String> {
+        match words {
+            [program @ ("log-client" | "log-server" | "witness"), rest @ ..] => {
+                Ok(((*program).to_owned(), rest.iter().map(|word| (*word).to_owned()).collect()))
+            }
+            ["submit", issuer, rest @ ..] => {
+                let (key, spool) = (format!("{issuer}.key"), format!("spool-{issuer}"));
+                let url = self.world.url();
+                let mut args = vec!["submit", "--log", &url, "--policy", "policy", "--key", &key, "--spool", &spool];
+                args.extend(rest);
+                Ok(("log-client".to_owned(), args.into_iter().map(str::to_owned).collect()))
+            }
+            _ => Err("no such command".to_owned()),
+        }
+    }
+
+    /// Makes `<name>.json`, a build by an issuer whose builder is `https://<issuer>.example/farm`.
+    fn build(&self, issuer: &str, name: &str) -> Result<(), String> {
+        self.world.write(name, name)?;
+        let (builder, number) = (format!("builder_id=https://{issuer}.example/farm"), format!("invocation_id={name}"));
+        let (from, to) = (format!("started={}", now()), format!("finished={}", now()));
+        let mut more = vec!["--file", name, "--field", "purl=pkg:generic/story@1.0", "--field", "source.uri=git:story"];
+        more.extend(["--field", "source.digest.gitTree=0123456789abcdef0123456789abcdef01234567"]);
+        more.extend(["--field", "build_type=https://story.example/type"]);
+        more.extend(["--field", "build_site=CH-ZH-1", "--field", "signing_site=CH-ZH-1"]);
+        more.extend([&builder, &number, &from, &to].into_iter().flat_map(|field| ["--field", field.as_str()]));
+        self.world.event("build", issuer, &format!("{name}.json"), &more)
+    }
+
+    /// Logs so many builds at once.
+    fn add(&self, issuer: &str, count: usize) -> Result<Answer, String> {
+        let taken = |number: &usize| self.world.path(&format!("add-{number}.json")).exists();
+        let first = (1..).find(|number| !taken(number)).unwrap_or(1);
+        let names: Vec<String> = (first..first + count).map(|number| format!("add-{number}")).collect();
+        names.iter().try_for_each(|name| self.build(issuer, name))?;
+        let files: Vec<String> = names.iter().map(|name| format!("{name}.json")).collect();
+        let files: Vec<&str> = files.iter().map(String::as_str).collect();
+        let (program, arguments) = self.program(&[&["submit", issuer], files.as_slice()].concat())?;
+        run(&self.world.folder, &program, &arguments).map(Answer::from)
+    }
+
+    fn witness_number(name: &str) -> Option<usize> {
+        WITNESSES.iter().position(|known| *known == name)
+    }
+
+    fn process(&mut self, words: &[&str]) -> Result<Answer, String> {
+        if let ["start", name, more @ ..] = words {
+            match (*name, Stage::witness_number(name)) {
+                ("log", _) => self.world.start_log(more)?,
+                (_, Some(number)) => self.world.start_witness(number)?,
+                (name, None) => {
+                    let keys = format!("{name}.keys");
+                    let args =
+                        ["serve", "--dir", name, "--keys", &keys, "--listen", "127.0.0.1:0", "--logs", "log.list"];
+                    let errors = self.world.path(&format!("{name}.err"));
+                    let server = Server::start(&self.world.folder, "witness", args, &errors)?;
+                    self.others.insert(name.to_owned(), server);
+                }
+            }
+            return Ok(Answer::done());
+        }
+        let [how, name] = words else { return Err("start, stop or kill takes one name".to_owned()) };
+        let server = match (*name, Stage::witness_number(name)) {
+            ("log", _) => self.world.log.take(),
+            (_, Some(number)) => self.world.witnesses[number].take(),
+            (name, None) => self.others.remove(name),
+        };
+        let server = server.ok_or_else(|| format!("{name} does not run"))?;
+        if *how == "kill" {
+            server.kill();
+            return Ok(Answer::done());
+        }
+        let status = server.stop()?;
+        Ok(Answer { code: status.code(), said: status.to_string(), body: String::new() })
+    }
+
+    fn send(&self, request: reqwest::RequestBuilder) -> Result<Answer, String> {
+        self.runtime.block_on(async {
+            let answer = request.send().await.map_err(|e| format!("{e:?}"))?;
+            let status = i32::from(answer.status().as_u16());
+            let mut said = String::new();
+            for (name, value) in answer.headers() {
+                said.push_str(&format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes())));
+            }
+            let body = answer.bytes().await.map_err(|e| format!("{e:?}"))?;
+            let body = String::from_utf8_lossy(&body).into_owned();
+            Ok(Answer { code: Some(status), said: format!("{said}\n{body}"), body })
+        })
+    }
+
+    /// A body as it is written, `event:FILE` for the submission of an event file, or `bytes:N` for so many blanks.
+    fn body(&self, text: &str) -> Result<Vec<u8>, String> {
+        if let Some(file) = text.strip_prefix("event:") {
+            return Ok(format!("{{\"envelope\":{}}}", self.world.read(file)?.trim_end()).into_bytes());
+        }
+        match text.strip_prefix("bytes:") {
+            Some(count) => Ok(vec![b' '; count.parse().map_err(|_| "no number of bytes")?]),
+            None => Ok(text.as_bytes().to_vec()),
+        }
+    }
+
+    /// Asks a witness for its cosignature of the log's head at `size=`, signed with the log's keys, as a continuation of
+    /// `old=`; with `fork` of another head of that size, with `signed-by=KEYS` under other keys, with `unproven` without the
+    /// proof of consistency.
+    fn add_checkpoint(&self, witness: &str, old: &str, size: &str, how: &[&str]) -> Result<Answer, String> {
+        let number = |word: &str, name: &str| -> Result<u64, String> {
+            let digits = word.strip_prefix(name).ok_or_else(|| format!("{word} is not {name}N"))?;
+            digits.parse().map_err(|_| format!("{word} has no number"))
+        };
+        let (old, size) = (number(old, "old=")?, number(size, "size=")?);
+        let mut leaves: Vec<Hash> =
+            forge::entries(&self.world.path("log"), self.published()?)?.iter().map(|entry| leaf_hash(entry)).collect();
+        if leaves.len() < usize::try_from(size).map_err(|e| e.to_string())? {
+            return Err(format!("the log has {} entries", leaves.len()));
+        }
+        leaves.truncate(usize::try_from(size).map_err(|e| e.to_string())?);
+        let mut edge = Edge::empty();
+        edge.append(&leaves);
+        let root = if how.contains(&"fork") { Hash::of(b"another history") } else { edge.root() };
+        let keys = how.iter().find_map(|word| word.strip_prefix("signed-by=")).unwrap_or("log.keys");
+        let keys = ["log-ed25519.key", "log-mldsa44.key"]
+            .iter()
+            .map(|name| forge::key(&self.world.path(keys).join(name)))
+            .collect::<Result<Vec<_>, _>>()?;
+        let note = forge::checkpoint(&self.world.origin, size, root, &keys, now())?;
+        let proof = if old == 0 || old >= size || how.contains(&"unproven") {
+            String::new()
+        } else {
+            self.consistency(old, size)?
+        };
+        let body = [format!("old {old}\n{proof}\n").into_bytes(), note].concat();
+        let url = format!("{}/add-checkpoint", self.witness_url(witness)?);
+        self.send(self.client.post(url).body(body))
+    }
+
+    fn witness_url(&self, name: &str) -> Result<String, String> {
+        let server = match Stage::witness_number(name) {
+            Some(number) => self.world.witnesses[number].as_ref(),
+            None => self.others.get(name),
+        };
+        server.map(|server| server.url.clone()).ok_or_else(|| format!("{name} does not run"))
+    }
+
+    fn published(&self) -> Result<u64, String> {
+        crate::demo::forgeries::published(&self.world)
+    }
+
+    /// The log's own proof, one hash a line.
+    fn consistency(&self, old: u64, size: u64) -> Result<String, String> {
+        let url = format!("{}/proof/consistency?from={old}&to={size}", self.world.url());
+        let answer = self.send(self.client.get(url))?;
+        let body: serde_json::Value =
+            serde_json::from_str(&answer.body).map_err(|e| format!("{e}: {}", answer.body))?;
+        let hashes = body["hashes"].as_array().ok_or("no hashes")?;
+        Ok(hashes.iter().filter_map(|hash| hash.as_str()).map(|hash| format!("{hash}\n")).collect())
+    }
+
+    fn files(&self, words: &[&str]) -> Result<Answer, String> {
+        let path = |name: &str| self.world.path(name);
+        let fault = |e: std::io::Error| e.to_string();
+        match words {
+            ["copy", from, to] => copy(&path(from), &path(to)).map_err(fault)?,
+            ["move", from, to] => fs::rename(path(from), path(to)).map_err(fault)?,
+            ["delete", name] if path(name).is_dir() => fs::remove_dir_all(path(name)).map_err(fault)?,
+            ["delete", name] => fs::remove_file(path(name)).map_err(fault)?,
+            ["write", name, text] => self.world.write(name, text)?,
+            ["truncate", name] => each(&path(name), &|bytes| bytes.truncate(bytes.len() / 2)).map_err(fault)?,
+            ["flip", name] => each(&path(name), &|bytes| {
+                let middle = bytes.len() / 2;
+                if let Some(byte) = bytes.get_mut(middle) {
+                    *byte ^= 1;
+                }
+            })
+            .map_err(fault)?,
+            ["same", one, other] => {
+                if fs::read(path(one)).map_err(fault)? != fs::read(path(other)).map_err(fault)? {
+                    return Err(format!("{one} and {other} differ"));
+                }
+            }
+            _ => return Err("wrong number of words".to_owned()),
+        }
+        Ok(Answer::done())
+    }
+}
+
+/// Copies a file, or a folder with everything in it.
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    if !from.is_dir() {
+        return fs::copy(from, to).map(|_| ());
+    }
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        copy(&entry.path(), &to.join(entry.file_name()))?;
+    }
+    Ok(())
+}
+
+/// Changes a file, or every file in a folder.
+fn each(path: &Path, change: &dyn Fn(&mut Vec<u8>)) -> std::io::Result<()> {
+    if path.is_dir() {
+        for entry in fs::read_dir(path)? {
+            each(&entry?.path(), change)?;
+        }
+        return Ok(());
+    }
+    let mut bytes = fs::read(path)?;
+    change(&mut bytes);
+    fs::write(path, bytes)
+}
