@@ -21,7 +21,7 @@ use crate::event_file::EventFile;
 use crate::exit::{Exit, Failure};
 use crate::files;
 use crate::http::{HttpError, Problem};
-use crate::limits::{PAUSE_MAX, REPLACE_ATTEMPTS};
+use crate::limits::{PAUSE_MAX, PAUSE_MIN, REPLACE_ATTEMPTS};
 use crate::place::Place;
 use crate::spool::{Parcel, Record, Spool};
 
@@ -117,10 +117,13 @@ impl<R: Remote, C: Clock> Courier<'_, R, C> {
                 Step::Onward => ("another writer takes every place first".to_owned(), None),
                 Step::Later(why, pause) => (why, pause),
             };
-            // As long as the log says, or 0.25, 0.5, 1, 2, 4, 8, 8 … seconds, the last one cut to what is left.
+            // As long as the log says, but never in a rush, or 0.25, 0.5, 1, 2, 4, 8, 8 … seconds, the last one cut to what is
+            // left.
             let left = self.clock.left();
-            let pause = pause
-                .map_or_else(|| Duration::from_millis(250 << attempt.min(5)).min(left), |asked| asked.min(PAUSE_MAX));
+            let pause = pause.map_or_else(
+                || (PAUSE_MIN * (1 << attempt.min(5))).min(left),
+                |asked| asked.clamp(PAUSE_MIN, PAUSE_MAX),
+            );
             attempt += 1;
             if left.is_zero() || pause > left {
                 outcome.waiting = Some(why);
@@ -134,7 +137,7 @@ impl<R: Remote, C: Clock> Courier<'_, R, C> {
     /// Puts every record that has no place at one and signs what is unsigned; stored when it returns.
     fn place(&self, parcel: &mut Parcel, outcome: &mut Outcome) -> Result<Step, Failure> {
         let mut places: BTreeMap<String, Place> = BTreeMap::new();
-        let mut changed = false;
+        let (mut changed, mut moved, mut kept) = (false, false, false);
         for at in 0..parcel.records.len() {
             let Some(record) = parcel.records.get(at) else { continue };
             let event = event_of(record)?;
@@ -188,6 +191,11 @@ impl<R: Remote, C: Clock> Courier<'_, R, C> {
             if record.unplaced && !event.is_unsigned() && placed.id() != event.id() {
                 self.spool.keep_superseded(&event.id().hex(), &event.line())?;
                 outcome.signed_again += 1;
+                moved = true;
+            } else if record.unplaced && !event.is_unsigned() {
+                kept = true;
+            } else {
+                moved = true;
             }
             if let Some(record) = parcel.records.get_mut(at) {
                 record.envelope = placed.line();
@@ -197,6 +205,10 @@ impl<R: Remote, C: Clock> Courier<'_, R, C> {
         }
         if changed {
             self.spool.store(parcel)?;
+        }
+        if kept && !moved {
+            // What another writer has put there is not published yet, or the log contradicts itself: time can mend the first.
+            return Ok(Step::Later("the log refuses the very place that it names".to_owned(), None));
         }
         Ok(Step::Onward)
     }

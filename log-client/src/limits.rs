@@ -61,6 +61,9 @@ pub const PARALLEL_READS: usize = 16;
 /// Longest single pause between two attempts, whatever `Retry-After` says.
 pub const PAUSE_MAX: Duration = Duration::from_secs(60);
 
+/// Shortest pause between two attempts, whatever `Retry-After` says.
+pub const PAUSE_MIN: Duration = Duration::from_millis(250);
+
 /// How often an event is put at a newer place and signed again within one run.
 pub const REPLACE_ATTEMPTS: u32 = 16;
 

@@ -6,13 +6,17 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use vitrine_spec::json::Value;
+use vitrine_spec::hash::Hash;
+use vitrine_spec::json::{INT_MAX, Value};
 
 use crate::event_file::{EventFile, Members, int, number};
 use crate::exit::Failure;
 
 /// What `prev` is at seq 1.
 pub const ZEROS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// A number that is not counted on from: a parcel of 4,096 events must still fit below the largest integer of JSON.
+const SEQ_MAX: u64 = INT_MAX.unsigned_abs() - 4_096;
 
 /// Where one issuer's chain and streams stand, advanced as events are placed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,16 +61,25 @@ struct Stream {
 impl Place {
     /// Reads the answer of `/issuers/<name>`.
     pub fn read(name: &str, answer: &[u8]) -> Result<Place, Failure> {
-        let answer: Answer = serde_json::from_slice(answer).map_err(|error| {
+        let malformed = |why: String| {
             Failure::new(
                 crate::exit::Exit::Unreachable,
                 "issuers.malformed",
                 "the log's answer about an issuer is not one",
             )
             .side("issuer", name)
-            .side("reason", error)
+            .side("reason", why)
             .now("check that the address is the log's; or give --seq and --prev")
-        })?;
+        };
+        let answer: Answer = serde_json::from_slice(answer).map_err(|error| malformed(error.to_string()))?;
+        // What is signed for this place must be an event, whatever the answer says.
+        if let Some(last) = &answer.last {
+            Hash::from_hex(&last.event_id).map_err(|error| malformed(format!("last.event_id: {error}")))?;
+        }
+        let seq = answer.last.as_ref().map(|last| last.seq);
+        if seq.into_iter().chain(answer.streams.iter().map(|stream| stream.next_release_seq)).any(|at| at >= SEQ_MAX) {
+            return Err(malformed("a sequence number that leaves no room for the next".to_owned()));
+        }
         if !answer.open {
             return Err(Failure::refused("issuer-closed", "this issuer is closed and takes no more events")
                 .side("issuer", name)
@@ -182,6 +195,17 @@ mod tests {
         let closed = String::from_utf8(OPEN.to_vec()).unwrap().replace("true", "false");
         assert_eq!(Place::read("release", closed.as_bytes()).unwrap_err().code, "issuer-closed");
         assert_eq!(Place::read("release", b"<html>").unwrap_err().code, "issuers.malformed");
+        let last = |seq: u64, id: &str| {
+            let last = format!(r#""last":{{"seq":{seq},"event_id":"{id}"}}"#);
+            let open = String::from_utf8(OPEN.to_vec()).unwrap().replace(r#""last":null"#, &last);
+            Place::read("release", open.as_bytes())
+        };
+        assert_eq!(last(7, ZEROS).unwrap().seq, 8);
+        for (seq, id) in [(u64::MAX, ZEROS), (INT_MAX.unsigned_abs(), ZEROS), (7, "x"), (7, ""), (7, "0a\\n")] {
+            assert_eq!(last(seq, id).unwrap_err().code, "issuers.malformed", "{seq} {id}");
+        }
+        let stream = String::from_utf8(OPEN.to_vec()).unwrap().replace(":4}", ":18446744073709551615}");
+        assert_eq!(Place::read("release", stream.as_bytes()).unwrap_err().code, "issuers.malformed");
         let mut place = Place::read("release", OPEN).unwrap();
         place.releases.clear();
         assert_eq!(place.put(&update(1, &[]), false).unwrap_err().code, "stream");

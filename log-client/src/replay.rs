@@ -42,11 +42,16 @@ impl Bundles for Log {
 /// Folds the entries that a checkpoint covers; the caller has judged the checkpoint. `read` is told each bundle's entries.
 pub fn replay(source: &impl Bundles, signed: &SignedCheckpoint, read: impl Fn(u64)) -> Result<State, Failure> {
     let size = signed.size();
-    let ids: Vec<BundleId> = (0..size.get().div_ceil(256)).filter_map(|index| BundleId::at(index, size)).collect();
+    // A few at a time: the log says how large it is, and a list of all its bundles could be larger than memory.
+    let mut ids = (0..size.get().div_ceil(256)).filter_map(|index| BundleId::at(index, size));
     let mut frontier = Frontier::new();
     let mut leaves: Vec<Vec<u8>> = Vec::new();
-    for chunk in ids.chunks(PARALLEL_READS) {
-        for (id, bytes) in chunk.iter().zip(source.read(chunk)?) {
+    loop {
+        let chunk: Vec<BundleId> = ids.by_ref().take(PARALLEL_READS).collect();
+        if chunk.is_empty() {
+            break;
+        }
+        for (id, bytes) in chunk.iter().zip(source.read(&chunk)?) {
             let entries = bytes
                 .ok_or_else(|| misbehaved(signed, format!("it does not serve {}", id.path())))
                 .and_then(|bytes| {

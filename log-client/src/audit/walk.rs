@@ -55,9 +55,14 @@ pub fn walk(
 ) -> Result<Walked, Failure> {
     let mut tree = Tree { source, copy, served, levels: Vec::new(), tiles: 0, section: Section::new("hashes") };
     let mut frontier = Frontier::new();
-    let bundles: Vec<BundleId> = bundles_of(size).collect();
-    for ids in bundles.chunks(CHUNK) {
-        for (id, entries, hashes) in tree.read(ids)? {
+    // A chunk at a time: the log says how large it is, and a list of all its bundles could be larger than memory.
+    let mut bundles = bundles_of(size);
+    loop {
+        let ids: Vec<BundleId> = bundles.by_ref().take(CHUNK).collect();
+        if ids.is_empty() {
+            break;
+        }
+        for (id, entries, hashes) in tree.read(&ids)? {
             for hash in &hashes {
                 frontier.push(*hash);
                 let at = frontier.size();
@@ -71,7 +76,7 @@ pub fn walk(
     }
     tree.finish()?;
     let mut section = tree.section;
-    section.checked(format!("{} entries in {} bundles hashed", size, bundles.len()));
+    section.checked(format!("{} entries in {} bundles hashed", size, size.get().div_ceil(256)));
     section.checked(format!("{} tiles as the log serves them equal those computed from the entries", tree.tiles));
     Ok(Walked { root: frontier.root(), section })
 }
@@ -328,6 +333,16 @@ mod tests {
             for (at, got) in roots {
                 assert_eq!(got, root(&all[..usize::try_from(at).unwrap()]), "root at {at}");
             }
+        }
+    }
+
+    #[test]
+    fn a_size_that_no_log_can_have_costs_nothing_before_its_entries_are_missing() {
+        let dir = tempfile::tempdir().unwrap();
+        let copy = Copy::open(dir.path()).unwrap();
+        for size in [1 << 48, 1 << 62, usize::MAX] {
+            let failure = run(&Memory::of(&entries(700)), &copy, size, size).unwrap_err();
+            assert!(failure.to_string().contains("tile/entries/002"), "size {size}: {failure}");
         }
     }
 

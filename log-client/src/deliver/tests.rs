@@ -315,3 +315,77 @@ fn of_one_payload_the_envelope_logged_first_counts() {
         desk.check_proof("0.json", 2);
     }
 }
+
+/// A log that refuses the place which it names itself: another writer's event is admitted and not published yet, or it lies.
+struct Stubborn<'a>(&'a World);
+
+impl Stubborn<'_> {
+    const REFUSED: &'static str =
+        r#"{"title":"position","status":409,"detail":"seq 2, expected 3","code":"position","expected_seq":3}"#;
+}
+
+impl Remote for Stubborn<'_> {
+    fn issuer(&self, name: &str) -> Result<Vec<u8>, HttpError> {
+        self.0.issuer(name)
+    }
+
+    fn submit(&self, body: Vec<u8>) -> Result<(Vec<u8>, bool), HttpError> {
+        self.0.bodies.borrow_mut().push(body);
+        let problem = serde_json::from_str(Self::REFUSED).ok();
+        Err(HttpError::Status { url: "log".into(), status: 409, retry_after: None, problem, body: String::new() })
+    }
+
+    fn submit_batch(&self, body: Vec<u8>) -> Result<Vec<u8>, HttpError> {
+        let lines = body.iter().filter(|byte| **byte == b'\n').count();
+        self.0.bodies.borrow_mut().push(body);
+        let skipped = Self::REFUSED.replace("position", "skipped");
+        let answer = |line: usize| {
+            let problem = if line == 1 { Self::REFUSED } else { &skipped };
+            format!("{{\"line\":{line},\"problem\":{problem}}}\n")
+        };
+        Ok((1..=lines).map(answer).collect::<String>().into_bytes())
+    }
+
+    fn entry(&self, index: vitrine_spec::tree::LeafIndex) -> Result<Vec<u8>, HttpError> {
+        Remote::entry(self.0, index)
+    }
+
+    fn tile(&self, tile: &vitrine_spec::tiles::TileId) -> Result<Vec<u8>, HttpError> {
+        Remote::tile(self.0, tile)
+    }
+}
+
+#[test]
+fn a_log_that_refuses_the_place_it_names_is_waited_for_and_not_for_ever() {
+    for events in [vec![update(1, &[])], vec![update(1, &[]), update(2, &[])]] {
+        let desk = Desk::new(&[]);
+        let spool = desk.spool();
+        let records: Vec<Record> =
+            events.iter().enumerate().map(|(at, event)| desk.record(&format!("{at}.json"), event)).collect();
+        let mut parcels = spool.add("log", records).unwrap();
+        let remote = Stubborn(&desk.world);
+        let courier =
+            Courier { remote: &remote, policy: &desk.policy, key: Some(&desk.key), spool: &spool, clock: &desk.watch };
+        let mut outcome = Outcome::default();
+        courier.deliver(&mut parcels[0], &mut outcome).unwrap();
+        assert!(outcome.waiting.unwrap().contains("the very place"));
+        assert_eq!((parcels[0].records.len(), outcome.signed_again), (events.len(), 0));
+        let asked = desk.world.bodies.borrow().len();
+        assert!((2..=16).contains(&asked), "asked {asked} times in a minute");
+        // An honest log, when it has published, takes the same events.
+        drop(spool);
+        let (ended, outcome) = desk.again();
+        ended.unwrap();
+        assert_eq!((outcome.delivered.len(), desk.waiting()), (events.len(), 0));
+    }
+}
+
+#[test]
+fn a_log_that_says_at_once_is_not_asked_in_a_rush() {
+    let desk = Desk::new(&[Bend::Busy(503, Some(0)); 300]);
+    desk.watch.left.set(Duration::from_secs(5));
+    let (ended, outcome) = desk.submit(&[update(1, &[])]);
+    ended.unwrap();
+    assert!(outcome.waiting.is_some());
+    assert_eq!(desk.watch.pauses.borrow().len(), 20, "a quarter of a second at least");
+}
