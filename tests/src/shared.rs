@@ -25,8 +25,9 @@ pub fn vectors(test: &str) -> Option<PathBuf> {
 }
 
 fn place() -> PathBuf {
-    let named = std::env::var_os("VITRINE_SHARED").map(PathBuf::from);
-    named.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"))
+    // Cargo runs tests in the folder of their crate; whoever set the variable was in the project's.
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    project.join(std::env::var_os("VITRINE_SHARED").map_or_else(|| PathBuf::from("../shared"), PathBuf::from))
 }
 
 fn found(test: &str, folder: &Path, required: bool) -> Option<PathBuf> {

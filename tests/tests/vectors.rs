@@ -124,6 +124,20 @@ fn every_refusal_is_named_by_a_vector() {
 }
 
 #[test]
+fn every_refused_submission_tests_a_requirement() {
+    let Some(root) = shared::vectors("every_refused_submission_tests_a_requirement") else { return };
+    let reports = vectors::run(&root, None).unwrap();
+    let row = reports.into_iter().find(|report| report.row.path() == "leaves/refused.json").unwrap();
+    let ran = row.report.seen.iter().filter(|(_, reason)| reason.starts_with("refusal:"));
+    let ran: Vec<&str> = ran.map(|(case, _)| case.rsplit_once('#').unwrap().1).collect();
+    let named: Vec<&str> = vectors::CASES_OF_REQUIREMENTS.iter().flat_map(|(_, names)| *names).copied().collect();
+    let idle: Vec<&&str> = named.iter().filter(|name| !ran.iter().any(|case| case.starts_with(**name))).collect();
+    assert!(idle.is_empty(), "no case of such a name ran: {idle:?}");
+    let without: Vec<&&str> = ran.iter().filter(|case| !named.iter().any(|name| case.starts_with(name))).collect();
+    assert!(without.is_empty(), "cases of no requirement: {without:?}");
+}
+
+#[test]
 fn the_table_can_say_no() {
     // Our own policies under another name, one with another expectation, one reason pinned wrongly, one file of no shape.
     let own = std::fs::read_to_string(project().join("spec/vectors/policy/refused.json")).unwrap();

@@ -16,6 +16,7 @@ mod policy;
 mod witness;
 mod json;
 mod leaves;
+mod requirements;
 mod verdict;
 mod table;
 mod run;
@@ -23,5 +24,6 @@ pub mod make;
 
 pub use reason::all as all_reasons;
 pub use report::{Pins, Report};
+pub use requirements::CASES as CASES_OF_REQUIREMENTS;
 pub use run::{RowReport, read_pins, run, uncovered};
 pub use table::{ROWS, Row, Whose};

@@ -100,7 +100,7 @@ pub const ROWS: &[Row] = &[
     row(Ours, File("witness/malformed-requests.json", &["logs", "cases/body", "cases/status"]), [6, 0, 10], witness::malformed),
     row(Adapter, File("dsse/protocol-vector.json", &["pae/payload_type", "pae/pae", "envelope"]), [4, 0, 0], json::dsse),
     row(Ours, File("leaves/log.json", &["origin", "attachments", "leaves/leaf", "leaves/event_id"]), [32, 13, 0], leaves::log),
-    row(Ours, File("leaves/refused.json", &["[]/base", "[]/expect", "[]/submission"]), [186, 22, 0], leaves::refused),
+    row(Ours, File("leaves/refused.json", &["[]/base", "[]/expect", "[]/submission"]), [185, 23, 0], leaves::refused),
     row(Ours, File("json/strict.json", &["cases/json", "cases/expect"]), [0, 0, 37], json::strict),
     row(Ours, File("trust/files.json", &["cases/trust", "cases/expect"]), [0, 0, 28], verdict::trust),
     row(Ours, File("trust/pins.json", &["cases/trust", "cases/policy", "cases/expect"]), [0, 0, 7], verdict::pinning),
