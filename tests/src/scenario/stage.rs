@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -17,6 +19,12 @@ use crate::demo::product::now;
 use crate::harness::forge;
 use crate::harness::process::{Outcome, PATIENCE, Server, run};
 use crate::harness::world::{WITNESSES, World};
+
+/// Before every story: the charter and the vault's first sign of life are logged, so that indices are known.
+const BEFORE: &str = "until get /readyz -> 200 `\"published\":2`";
+
+/// How long `until` waits before it asks again: only how soon a story goes on depends on it.
+const ASK_AGAIN: Duration = Duration::from_millis(20);
 
 /// What came of a command.
 struct Answer {
@@ -57,7 +65,7 @@ pub struct Stage {
 pub fn play(folder: &Path, text: &str) -> Result<(), String> {
     let lines = read(text)?;
     let mut stage = Stage::new(folder)?;
-    for line in &lines {
+    for line in read(BEFORE)?.iter().chain(&lines) {
         stage.line(line).map_err(|why| format!("line {}: {}\n{why}", line.number, line.text))?;
     }
     if stage.begun.is_some() {
@@ -71,7 +79,11 @@ impl Stage {
     fn new(folder: &Path) -> Result<Stage, String> {
         let world = World::create(folder, "story.example/log")?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
-        let client = reqwest::Client::builder().timeout(PATIENCE).build().map_err(|e| e.to_string())?;
+        let client = reqwest::Client::builder()
+            .timeout(PATIENCE)
+            .pool_max_idle_per_host(0)
+            .build()
+            .map_err(|e| e.to_string())?;
         let names = [
             ("LOG", world.url()),
             ("ORIGIN", world.origin.clone()),
@@ -96,7 +108,7 @@ impl Stage {
             match self.judge(line, &answer) {
                 Ok(()) => return Ok(()),
                 Err(why) if !again || Instant::now() >= until => return Err(format!("{why}\n{}", self.errors())),
-                Err(_) => std::thread::sleep(Duration::from_millis(5)),
+                Err(_) => std::thread::sleep(ASK_AGAIN),
             }
         }
     }
@@ -156,7 +168,20 @@ impl Stage {
                 self.names.insert((*name).to_owned(), id);
                 Ok(Answer::done())
             }
-            ["open", issuer, fields @ ..] => self.world.open(issuer, fields).map(|()| Answer::done()),
+            ["let", name, "sha256", file] => {
+                let bytes = fs::read(self.world.path(file)).map_err(|e| format!("{file}: {e}"))?;
+                self.names.insert((*name).to_owned(), Hash::of(&bytes).hex());
+                Ok(Answer::done())
+            }
+            ["open", issuer, rest @ ..] => {
+                let options = rest.iter().position(|word| word.starts_with("--")).unwrap_or(rest.len());
+                let (fields, options) = rest.split_at(options);
+                self.world.open_with(issuer, fields, options).map(|()| Answer::done())
+            }
+            ["read", name] => {
+                let text = self.world.read(name)?;
+                Ok(Answer { code: Some(0), said: text.clone(), body: text })
+            }
             ["build", issuer, name] => self.build(issuer, name).map(|()| Answer::done()),
             ["add", issuer, count] => self.add(issuer, count.parse().map_err(|_| "no number")?),
             ["start" | "stop" | "kill", ..] => self.process(words),
@@ -169,6 +194,9 @@ impl Stage {
                 let url = format!("{}{path}", self.world.url());
                 let request = self.client.post(url).header("content-type", kind);
                 self.send(request.body(self.body(body)?))
+            }
+            ["announce", path, count, rest @ ..] => {
+                self.announce(path, count, rest.first().copied().unwrap_or("application/json"))
             }
             ["add-checkpoint", witness, old, size, rest @ ..] => self.add_checkpoint(witness, old, size, rest),
             ["copy" | "move" | "delete" | "truncate" | "flip" | "same" | "write", ..] => self.files(words),
@@ -270,15 +298,31 @@ impl Stage {
         })
     }
 
-    /// A body as it is written, `event:FILE` for the submission of an event file, or `bytes:N` for so many blanks.
+    /// The head of a request that promises a body of so many bytes, and none of them: the server answers all the same.
+    fn announce(&self, path: &str, count: &str, kind: &str) -> Result<Answer, String> {
+        let url = self.world.url();
+        let address = url.trim_start_matches("http://");
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: {kind}\r\ncontent-length: {count}\r\n\r\n"
+        );
+        let mut said = String::new();
+        let exchange = TcpStream::connect(address).and_then(|mut stream| {
+            stream.set_read_timeout(Some(PATIENCE))?;
+            stream.write_all(head.as_bytes())?;
+            stream.read_to_string(&mut said)
+        });
+        exchange.map_err(|e| format!("{e}: {said}"))?;
+        let code = said.split(' ').nth(1).and_then(|word| word.parse().ok());
+        let body = said.split_once("\r\n\r\n").map_or_else(String::new, |(_, body)| body.to_owned());
+        Ok(Answer { code, said, body })
+    }
+
+    /// A body as it is written, or `event:FILE` for the submission of an event file.
     fn body(&self, text: &str) -> Result<Vec<u8>, String> {
         if let Some(file) = text.strip_prefix("event:") {
             return Ok(format!("{{\"envelope\":{}}}", self.world.read(file)?.trim_end()).into_bytes());
         }
-        match text.strip_prefix("bytes:") {
-            Some(count) => Ok(vec![b' '; count.parse().map_err(|_| "no number of bytes")?]),
-            None => Ok(text.as_bytes().to_vec()),
-        }
+        Ok(text.as_bytes().to_vec())
     }
 
     /// Asks a witness for its cosignature of the log's head at `size=`, signed with the log's keys, as a continuation of
@@ -346,6 +390,7 @@ impl Stage {
             ["delete", name] if path(name).is_dir() => fs::remove_dir_all(path(name)).map_err(fault)?,
             ["delete", name] => fs::remove_file(path(name)).map_err(fault)?,
             ["write", name, text] => self.world.write(name, text)?,
+            ["truncate", name, "0"] => each(&path(name), &|bytes| bytes.clear()).map_err(fault)?,
             ["truncate", name] => each(&path(name), &|bytes| bytes.truncate(bytes.len() / 2)).map_err(fault)?,
             ["flip", name] => each(&path(name), &|bytes| {
                 let middle = bytes.len() / 2;
