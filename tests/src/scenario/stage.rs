@@ -392,13 +392,11 @@ impl Stage {
             ["write", name, text] => self.world.write(name, text)?,
             ["truncate", name, "0"] => each(&path(name), &|bytes| bytes.clear()).map_err(fault)?,
             ["truncate", name] => each(&path(name), &|bytes| bytes.truncate(bytes.len() / 2)).map_err(fault)?,
-            ["flip", name] => each(&path(name), &|bytes| {
-                let middle = bytes.len() / 2;
-                if let Some(byte) = bytes.get_mut(middle) {
-                    *byte ^= 1;
-                }
-            })
-            .map_err(fault)?,
+            ["flip", name] => each(&path(name), &|bytes| flip(bytes, bytes.len() / 2)).map_err(fault)?,
+            ["flip", name, at] => {
+                let at = at.parse().map_err(|_| "no place in the file")?;
+                each(&path(name), &|bytes| flip(bytes, at)).map_err(fault)?;
+            }
             ["same", one, other] => {
                 if fs::read(path(one)).map_err(fault)? != fs::read(path(other)).map_err(fault)? {
                     return Err(format!("{one} and {other} differ"));
@@ -434,4 +432,10 @@ fn each(path: &Path, change: &dyn Fn(&mut Vec<u8>)) -> std::io::Result<()> {
     let mut bytes = fs::read(path)?;
     change(&mut bytes);
     fs::write(path, bytes)
+}
+
+fn flip(bytes: &mut [u8], at: usize) {
+    if let Some(byte) = bytes.get_mut(at) {
+        *byte ^= 1;
+    }
 }
