@@ -392,9 +392,9 @@ impl Stage {
             ["write", name, text] => self.world.write(name, text)?,
             ["truncate", name, "0"] => each(&path(name), &|bytes| bytes.clear()).map_err(fault)?,
             ["truncate", name] => each(&path(name), &|bytes| bytes.truncate(bytes.len() / 2)).map_err(fault)?,
-            ["flip", name] => each(&path(name), &|bytes| flip(bytes, bytes.len() / 2)).map_err(fault)?,
+            ["flip", name] => each(&path(name), &|bytes| flip(bytes, None)).map_err(fault)?,
             ["flip", name, at] => {
-                let at = at.parse().map_err(|_| "no place in the file")?;
+                let at = Some(at.parse().map_err(|_| "no place in the file")?);
                 each(&path(name), &|bytes| flip(bytes, at)).map_err(fault)?;
             }
             ["same", one, other] => {
@@ -434,7 +434,9 @@ fn each(path: &Path, change: &dyn Fn(&mut Vec<u8>)) -> std::io::Result<()> {
     fs::write(path, bytes)
 }
 
-fn flip(bytes: &mut [u8], at: usize) {
+/// Changes one bit, in the middle unless told where.
+fn flip(bytes: &mut [u8], at: Option<usize>) {
+    let at = at.unwrap_or(bytes.len() / 2);
     if let Some(byte) = bytes.get_mut(at) {
         *byte ^= 1;
     }
