@@ -28,6 +28,7 @@ struct Log {
     state: State,
     events: BTreeMap<Query, Logged>,
     attachments: BTreeMap<Hash, u64>,
+    left_out: Vec<String>,
 }
 
 impl Log {
@@ -41,7 +42,7 @@ impl Log {
             if Hash::of(&bytes) == digest { Ok((digest, bytes.len() as u64)) } else { Err(format!("{digest:?}")) }
         };
         let attachments = attachments.iter().map(attachment).collect::<Outcome<_>>()?;
-        Ok(Log { origin, state: State::default(), events: BTreeMap::new(), attachments })
+        Ok(Log { origin, state: State::default(), events: BTreeMap::new(), attachments, left_out: Vec::new() })
     }
 
     /// What a server does with a body, but for signatures of the log and the disk.
@@ -79,6 +80,28 @@ impl Log {
         event
     }
 
+    /// Goes on without a leaf, and keeps what a later one has to say to stand on it: its id, its chain, a key that it opens.
+    fn leave_out(&mut self, leaf: &Value) -> Outcome {
+        let payload: Value = serde_json::from_str(word(leaf, "payload")?).map_err(|error| error.to_string())?;
+        let predicate = member(&payload, "predicate")?;
+        let issuer = word(member(predicate, "hdr")?, "issuer")?;
+        let key = member(predicate, "body")?.get("vkey").and_then(Value::as_str);
+        self.left_out.push(word(leaf, "event_id")?.to_owned());
+        self.left_out.push(format!("\"issuer\":\"{issuer}\""));
+        self.left_out.extend(key.map(str::to_owned));
+        Ok(())
+    }
+
+    /// True when this version cannot judge an event: its type comes later, or it stands on a leaf that was left out, and what
+    /// came of it may be for that.
+    fn is_apart(&self, payload: &str, refused: Option<&str>) -> bool {
+        match refused {
+            Some("refusal:type-later") => is_of_later_type(payload),
+            Some(reason) if !CONSEQUENCES.contains(&reason) => false,
+            None | Some(_) => self.left_out.iter().any(|word| payload.contains(word.as_str())),
+        }
+    }
+
     /// Takes a leaf of the file as a submission at its arrival, and folds it as an audit would: both must say the same.
     fn take(&mut self, leaf: &Value) -> Result<Arc<Event>, String> {
         let bytes = unb64(word(leaf, "leaf")?)?;
@@ -96,25 +119,25 @@ impl Log {
     }
 }
 
-/// A refusal that a leaf or a case may have because leaves before it were left out.
-const CONSEQUENCES: [&str; 5] =
-    ["refusal:type-later", "refusal:position", "refusal:previous", "refusal:ref-missing", "refusal:epoch"];
+/// What an event may be refused for because leaves before it were left out.
+const CONSEQUENCES: [&str; 4] = ["refusal:position", "refusal:previous", "refusal:ref-missing", "refusal:epoch"];
 
 /// `leaves/log.json`.
 pub(super) fn log(input: &Input, report: &mut Report) -> Outcome {
     let file = input.json()?;
     let mut log = Log::of(&file)?;
     let mut taken: Vec<(u64, Arc<Event>)> = Vec::new();
-    let mut thinned = false;
     for leaf in array(&file, "leaves")? {
         let index = number(leaf, "index")?;
         let id = format!("leaf {index}");
         match log.take(leaf) {
-            Err(reason) if CONSEQUENCES.contains(&reason.as_str()) && (thinned || reason.ends_with("type-later")) => {
-                thinned = true;
-                report.later(&id, &reason);
+            Err(reason) => {
+                match log.is_apart(word(leaf, "payload")?, Some(&reason)) {
+                    true => report.later(&id, &reason),
+                    false => report.case(&id, Want::Ok, Err(reason)),
+                }
+                log.leave_out(leaf)?;
             }
-            Err(reason) => report.case(&id, Want::Ok, Err(reason)),
             Ok(event) => {
                 compare(report, &id, &event, leaf)?;
                 report.case::<String>(&id, Want::Ok, Ok(()));
@@ -173,25 +196,36 @@ struct Stage {
     left_out: Option<String>,
 }
 
-/// The log before each leaf of its file, and behind the last; and the first place where one is left out.
-fn stages(file: &Value) -> Outcome<(Vec<Stage>, usize)> {
+/// The log before each leaf of its file, and behind the last.
+fn stages(file: &Value) -> Outcome<Vec<Stage>> {
     let mut log = Log::of(file)?;
     let mut stages = Vec::new();
     for leaf in array(file, "leaves")? {
         let before = log.clone();
-        stages.push(Stage { log: before, left_out: log.take(leaf).err() });
+        let left_out = log.take(leaf).err();
+        if left_out.is_some() {
+            log.leave_out(leaf)?;
+        }
+        stages.push(Stage { log: before, left_out });
     }
     stages.push(Stage { log, left_out: None });
-    let whole = stages.iter().position(|stage| stage.left_out.is_some()).unwrap_or(usize::MAX);
-    Ok((stages, whole))
+    Ok(stages)
 }
 
-/// The type that a submission names, for a case that this version cannot judge.
-fn names_later_type(submission: &[u8]) -> bool {
-    let kind = || {
+/// The payload of a submission, as far as it is text; empty where there is none.
+fn payload(submission: &[u8]) -> String {
+    let payload = || {
         let submission: Value = serde_json::from_slice(submission).ok()?;
         let payload = unb64(submission.get("envelope")?.get("payload")?.as_str()?).ok()?;
-        let payload: Value = serde_json::from_slice(&payload).ok()?;
+        String::from_utf8(payload).ok()
+    };
+    payload().unwrap_or_default()
+}
+
+/// True when a payload is of a type that is defined and comes later.
+fn is_of_later_type(payload: &str) -> bool {
+    let kind = || {
+        let payload: Value = serde_json::from_str(payload).ok()?;
         let kind = payload.get("predicateType")?.as_str()?.strip_prefix("https://vitrine.example/")?;
         vitrine_spec::statement::Kind::of(kind.strip_suffix("/v0")?)
     };
@@ -201,7 +235,7 @@ fn names_later_type(submission: &[u8]) -> bool {
 /// `leaves/refused.json`: each case on the log of `base` leaves, refused with its own code.
 pub(super) fn refused(input: &Input, report: &mut Report) -> Outcome {
     let file = input.json()?;
-    let (stages, whole) = stages(&log_beside(input)?)?;
+    let stages = stages(&log_beside(input)?)?;
     for case in file.as_array().ok_or("not an array")? {
         let (id, expect) = (word(case, "name")?, word(case, "expect")?);
         let base = usize::try_from(number(case, "base")?).map_err(|error| error.to_string())?;
@@ -210,14 +244,10 @@ pub(super) fn refused(input: &Input, report: &mut Report) -> Outcome {
         let submission = text(case, "submission")?;
         let got = log.judge(&submission, number(case, "arrival")?).map(|_| ()).map_err(|refusal| refusal.reason());
         let wanted = format!("refusal:{expect}");
-        let consequence = got.as_ref().is_err_and(|reason| CONSEQUENCES.contains(&reason.as_str()));
-        let is_later =
-            got.as_ref().is_err_and(|reason| reason == "refusal:type-later") && names_later_type(&submission);
-        // Behind a leaf that was left out, its key or stream is unknown as well, so a fault that is about it is none.
-        let stands_on_it = base > whole && (consequence || got.is_ok());
+        let is_apart = log.is_apart(&payload(&submission), got.as_ref().err().map(String::as_str));
         // Where the sound leaf is refused for the same, what is left out is the reason, not the fault of the case.
-        let shows_nothing = stands_on_it && left_out.as_deref() == Some(wanted.as_str());
-        if shows_nothing || (got != Err(wanted.clone()) && (stands_on_it || is_later)) {
+        let shows_nothing = got != Err(wanted.clone()) || left_out.as_deref() == Some(wanted.as_str());
+        if is_apart && shows_nothing {
             report.later(id, &got.err().unwrap_or_else(|| "ok".to_owned()));
         } else {
             report.case(id, Want::RefusedFor(&[&wanted]), got);
