@@ -1,0 +1,495 @@
+//! What a step is as an event, and what a model of the log expects of it.
+//!
+//! The model knows issuers, epochs, chains, keys and one stream, each by what was taken so far, and shares no rule with `spec`.
+//! Not here: admission, the fold.
+
+use std::collections::BTreeMap;
+
+use proptest::sample::Index;
+use serde_json::{Value, json};
+use vitrine_spec::envelope::{Envelope, EventId, Submission};
+use vitrine_spec::hash::Hash;
+use vitrine_spec::key::{KeyKind, Seed};
+use vitrine_tests::oracle::messages;
+
+use super::steps::{Fault, KeyChoice, Step};
+
+pub(super) const ORIGIN: &str = "fold.example/log";
+/// The server's clock at the first step; it goes on by a minute a step.
+pub(super) const START: u64 = 1_800_000_000;
+const ZEROS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+const ROLES: [&str; 3] = ["operator", "supervisor", "vault"];
+/// Two issuers of builds, and two of updates in one stream, which one of them can hold at a time.
+const ISSUERS: [&str; 4] = ["farm-a", "farm-b", "release-a", "release-b"];
+const BUILDER: &str = "https://build.example/farm";
+
+/// When a check comes, so that the first fault of several is the one that is reported.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Standing,
+    Right,
+    Signature,
+    Position,
+    Reference,
+    Body,
+}
+
+/// An event to submit, and what must come of it.
+pub(super) struct Made {
+    pub(super) submission: Vec<u8>,
+    /// The code of the refusal; none when it must be taken.
+    pub(super) want: Option<&'static str>,
+    pub(super) now: u64,
+    /// What the model learns when it is taken.
+    change: Change,
+    issuer: String,
+    id: EventId,
+    seq: Option<u64>,
+    prev: String,
+}
+
+#[derive(Clone)]
+enum Change {
+    Nothing,
+    Open { key: String, previous: Option<Place> },
+    Close { issuer: String, last: Place, compromised: bool },
+    Build { digest: String },
+    Update { subject: Value },
+    Charter { body: Value, role: Option<(usize, String, Option<Place>)> },
+}
+
+/// A chained event that was taken.
+#[derive(Clone, Copy, PartialEq)]
+struct Place {
+    seq: u64,
+    id: EventId,
+    index: u64,
+}
+
+impl Place {
+    fn named(&self) -> Value {
+        json!({ "seq": self.seq, "event_id": self.id.hex() })
+    }
+}
+
+#[derive(Clone, Default)]
+struct Epoch {
+    key: String,
+    chain: Vec<Place>,
+    /// The `prev` of the last event.
+    prev: String,
+    /// Every entry, chained or not.
+    entries: Vec<u64>,
+    closed: bool,
+    compromised: bool,
+    last: Option<Place>,
+    /// The entry that named `last` first.
+    by: u64,
+}
+
+/// What was taken so far.
+#[derive(Clone)]
+pub(super) struct Model {
+    issuers: BTreeMap<String, Vec<Epoch>>,
+    charter: Value,
+    charter_id: EventId,
+    builds: Vec<(EventId, String)>,
+    updates: Vec<(EventId, Value)>,
+    releases: u64,
+    size: u64,
+    steps: u64,
+    keys: u64,
+}
+
+fn seed(name: &str, kind: KeyKind) -> Seed {
+    Seed::new(name, kind, *Hash::of(name.as_bytes()).as_bytes()).unwrap()
+}
+
+fn vkey(name: &str) -> String {
+    seed(name, KeyKind::Ed25519).vkey().to_string()
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Hash::of(bytes).hex()
+}
+
+fn subject(digest: &str) -> Value {
+    json!([{ "digest": { "sha256": digest } }])
+}
+
+fn public(name: &str) -> Value {
+    subject(&sha256(seed(name, KeyKind::Ed25519).vkey().public()))
+}
+
+/// An event in the making.
+struct Draft {
+    kind: &'static str,
+    issuer: String,
+    epoch: usize,
+    /// Place in the chain and the event before; none for an unchained type.
+    place: Option<(u64, String)>,
+    refs: Vec<Value>,
+    subject: Value,
+    body: Value,
+    /// The issuer's first.
+    signers: Vec<String>,
+    wants: Vec<(Rank, &'static str)>,
+    change: Change,
+}
+
+impl Model {
+    /// A log with nothing but a charter, and that charter.
+    pub(super) fn new() -> (Model, Made) {
+        let holder = |role: &str| json!({ "epoch": 1, "vkey": vkey(&format!("{role}-1")) });
+        let charter = json!({
+            "version": 1, "protocol": "vitrine/v0", "origin": ORIGIN,
+            "log_keys": [vkey(ORIGIN), seed(ORIGIN, KeyKind::MlDsa44).vkey().to_string()],
+            "operator": holder("operator"), "supervisor": holder("supervisor"), "vault": holder("vault"),
+            "readers": [], "raw": false, "sites": [{ "code": "CH-ZH-1", "name": "Zürich" }],
+            "types": ["build", "charter", "heartbeat", "incident", "issuer-close", "issuer-open", "update"],
+            "cosign": {}, "built_here_only": false,
+        });
+        let role = |name: &str| (name.to_owned(), vec![Epoch { key: format!("{name}-1"), ..Epoch::default() }]);
+        let model = Model {
+            issuers: ROLES.map(role).into(),
+            charter: charter.clone(),
+            charter_id: EventId::ZERO,
+            builds: Vec::new(),
+            updates: Vec::new(),
+            releases: 0,
+            size: 0,
+            steps: 0,
+            keys: 0,
+        };
+        let mut draft = model.draft("charter", "operator", subject(&sha256(ORIGIN.as_bytes())), charter.clone());
+        draft.signers.push("supervisor-1".to_owned());
+        draft.change = Change::Charter { body: charter, role: None };
+        let made = model.make(draft, Fault::None);
+        (model, made)
+    }
+
+    fn epochs(&self, issuer: &str) -> &[Epoch] {
+        self.issuers.get(issuer).map_or(&[], Vec::as_slice)
+    }
+
+    fn key(&self, issuer: &str) -> String {
+        self.epochs(issuer).last().map_or_else(|| format!("{issuer}-0"), |epoch| epoch.key.clone())
+    }
+
+    fn now(&self) -> u64 {
+        START + 60 * self.steps
+    }
+
+    /// An event of an issuer at its next place.
+    fn draft(&self, kind: &'static str, issuer: &str, subject: Value, body: Value) -> Draft {
+        let epochs = self.epochs(issuer);
+        let mut wants = Vec::new();
+        match epochs.last() {
+            None => wants.push((Rank::Standing, "issuer-unknown")),
+            Some(epoch) if epoch.closed => wants.push((Rank::Standing, "issuer-closed")),
+            Some(_) => {}
+        }
+        let last = epochs.last().and_then(|epoch| epoch.chain.last());
+        let place = last.map_or((1, ZEROS.to_owned()), |last| (last.seq + 1, last.id.hex()));
+        Draft {
+            kind,
+            issuer: issuer.to_owned(),
+            epoch: epochs.len().max(1),
+            place: (kind != "build").then_some(place),
+            refs: Vec::new(),
+            subject,
+            body,
+            signers: vec![self.key(issuer)],
+            wants,
+            change: Change::Nothing,
+        }
+    }
+
+    /// The event that a step is, with its fault.
+    pub(super) fn next(&mut self, step: &Step, fault: Fault) -> Made {
+        self.steps += 1;
+        let draft = match step {
+            Step::Open { who, key, previous } => self.open(ISSUERS[*who], *key, previous),
+            Step::Close { who, last, compromised } => self.close(ISSUERS[*who], last, *compromised),
+            Step::Build { who } => self.build(ISSUERS[*who]),
+            Step::Update { who, build } => self.update(ISSUERS[*who], build.as_ref()),
+            Step::Revoke { who, update } => self.revoke(ISSUERS[*who], update),
+            Step::Beat { who } => {
+                let issuer = ISSUERS.iter().chain(&ROLES).nth(*who).unwrap();
+                self.draft("heartbeat", issuer, Value::Null, json!({ "to": self.now() }))
+            }
+            Step::Charter { change, previous } => self.charter(*change, previous.as_ref()),
+        };
+        self.make(draft, fault)
+    }
+
+    fn open(&mut self, issuer: &str, choice: KeyChoice, previous: &Index) -> Draft {
+        let epochs = self.epochs(issuer).to_vec();
+        let key = match (choice, epochs.first(), epochs.last()) {
+            (KeyChoice::Kept, _, Some(epoch)) | (KeyChoice::First, Some(epoch), _) => epoch.key.clone(),
+            _ => {
+                self.keys += 1;
+                format!("{issuer}-{}", self.keys)
+            }
+        };
+        let mut body = json!({ "vkey": vkey(&key), "heartbeat_s": 86_400, "jurisdiction": "CH" });
+        let releases = issuer.starts_with("release");
+        if releases {
+            body["types"] = json!({ "update": "strict" });
+            body["streams"] = json!([{ "packageId": "app", "channel": "stable", "regional": false }]);
+        } else {
+            body["types"] = json!({ "build": "none" });
+            body["builders"] = json!([BUILDER]);
+        }
+        let mut draft = self.draft("issuer-open", issuer, public(&key), body);
+        draft.wants.clear();
+        draft.epoch = epochs.len() + 1;
+        draft.place = Some((1, ZEROS.to_owned()));
+        draft.signers = vec![key.clone(), self.key("operator"), self.key("supervisor")];
+        let mut named = None;
+        if let Some(before) = epochs.last() {
+            let place = *previous.get(&before.chain);
+            draft.body["previous"] = place.named();
+            named = Some(place);
+            let is_known = epochs.iter().any(|epoch| epoch.key == key);
+            if is_known && (before.key != key || before.compromised) {
+                draft.wants.push((Rank::Body, "key-reused"));
+            }
+        }
+        let is_open = |other: &str| self.epochs(other).last().is_some_and(|epoch| !epoch.closed);
+        if releases && ISSUERS[2..].iter().any(|other| *other != issuer && is_open(other)) {
+            draft.wants.push((Rank::Body, "stream"));
+        }
+        let last = epochs.last().and_then(|before| before.last);
+        if last.is_some() && last != named {
+            draft.wants.push((Rank::Body, "previous"));
+        }
+        draft.change = Change::Open { key, previous: named };
+        draft
+    }
+
+    fn close(&self, issuer: &str, last: &Index, compromised: bool) -> Draft {
+        let epochs = self.epochs(issuer);
+        let place =
+            epochs.last().map_or(Place { seq: 1, id: EventId::ZERO, index: 0 }, |epoch| *last.get(&epoch.chain));
+        let reason = if compromised { "compromised" } else { "planned" };
+        let body = json!({ "issuer": issuer, "epoch": epochs.len().max(1), "reason": reason, "last": place.named() });
+        let mut draft = self.draft("issuer-close", "operator", public(&self.key(issuer)), body);
+        draft.signers.push(self.key("supervisor"));
+        match epochs.last() {
+            None => draft.wants.push((Rank::Body, "issuer-unknown")),
+            Some(epoch) if epoch.closed => draft.wants.push((Rank::Body, "issuer-closed")),
+            Some(_) => {}
+        }
+        draft.change = Change::Close { issuer: issuer.to_owned(), last: place, compromised };
+        draft
+    }
+
+    fn build(&self, issuer: &str) -> Draft {
+        let digest = sha256(format!("file {}", self.steps).as_bytes());
+        let body = json!({
+            "purl": "pkg:generic/app@1.0.0",
+            "source": { "uri": "git+https://git.example/app", "digest": { "gitTree": "ab".repeat(20) } },
+            "builder_id": BUILDER, "build_type": "https://build.example/container", "invocation_id": "run",
+            "started": self.now() - 60, "finished": self.now(), "build_site": "CH-ZH-1", "signing_site": "CH-ZH-1",
+        });
+        let files = json!([{ "name": "app", "digest": { "sha256": digest } }]);
+        let mut draft = self.draft("build", issuer, files, body);
+        if issuer.starts_with("release") {
+            draft.wants.push((Rank::Right, "type-not-allowed"));
+        }
+        draft.change = Change::Build { digest };
+        draft
+    }
+
+    fn update(&self, issuer: &str, build: Option<&Index>) -> Draft {
+        let unknown = (EventId(Hash::of(b"no event")), sha256(b"no file"));
+        let chosen = build.map(|build| if self.builds.is_empty() { &unknown } else { build.get(&self.builds) });
+        let digest = chosen.map_or_else(|| sha256(b"file of others"), |(_, digest)| digest.clone());
+        let body = json!({
+            "purl": "pkg:generic/app@1.0.0", "packageId": "app", "channel": "stable", "kind": "engine",
+            "audience": ["all"], "release_seq": self.releases + 1, "built_here": chosen.is_some(),
+        });
+        let files = json!([{ "name": "app", "digest": { "sha256": digest }, "annotations": { "size": 3 } }]);
+        let mut draft = self.draft("update", issuer, files.clone(), body);
+        if let Some((id, _)) = chosen {
+            draft.refs.push(json!({ "rel": "releases", "event_id": id.hex() }));
+            if self.builds.is_empty() {
+                draft.wants.push((Rank::Reference, "ref-missing"));
+            }
+        }
+        draft.change = Change::Update { subject: json!([{ "name": "app", "digest": { "sha256": digest } }]) };
+        draft
+    }
+
+    fn revoke(&self, issuer: &str, update: &Index) -> Draft {
+        let unknown =
+            (EventId(Hash::of(b"no event")), json!([{ "name": "app", "digest": { "sha256": sha256(b"no file") } }]));
+        let (id, files) = if self.updates.is_empty() { &unknown } else { update.get(&self.updates) };
+        let mut draft = self.draft("update-revoke", issuer, files.clone(), json!({ "reason": "security" }));
+        draft.refs.push(json!({ "rel": "revokes", "event_id": id.hex() }));
+        if self.updates.is_empty() {
+            draft.wants.push((Rank::Reference, "ref-missing"));
+        }
+        draft
+    }
+
+    /// The next charter, with a new key for one role or for none.
+    fn charter(&mut self, change: Option<usize>, previous: Option<&Index>) -> Draft {
+        let mut body = self.charter.clone();
+        body["version"] = json!(body["version"].as_u64().unwrap() + 1);
+        body["prev"] = json!(self.charter_id.hex());
+        let mut signers = vec![self.key("operator"), self.key("supervisor")];
+        let role = change.map(|role| {
+            self.keys += 1;
+            let (epochs, key) = (self.epochs(ROLES[role]), format!("{}-{}", ROLES[role], self.keys + 1));
+            let chain = &epochs.last().unwrap().chain;
+            let named = previous.filter(|_| !chain.is_empty()).map(|previous| *previous.get(chain));
+            body[ROLES[role]] = json!({ "epoch": epochs.len() + 1, "vkey": vkey(&key) });
+            signers.push(key.clone());
+            (role, key, named)
+        });
+        let kept = body.clone(); // the version after names no `previous` again
+        if let Some((role, _, Some(named))) = &role {
+            body[ROLES[*role]]["previous"] = named.named();
+        }
+        let mut draft = self.draft("charter", "operator", subject(&sha256(ORIGIN.as_bytes())), body);
+        draft.signers = signers;
+        draft.change = Change::Charter { body: kept, role };
+        draft
+    }
+
+    /// Makes one thing wrong, where this event has it.
+    fn spoil(&self, draft: &mut Draft, fault: Fault) {
+        let open = self.epochs(&draft.issuer).last();
+        let is_opening = draft.kind == "issuer-open";
+        match (fault, &mut draft.place) {
+            (Fault::Ahead, Some((seq, prev))) => (*seq, *prev) = (*seq + 1, sha256(b"no event")),
+            (Fault::Taken, Some((seq, prev))) if *seq > 1 => {
+                (*seq, *prev) = (*seq - 1, open.map(|epoch| epoch.prev.clone()).unwrap());
+            }
+            (Fault::Prev, Some((seq, prev))) if *seq > 1 => *prev = sha256(b"no event"),
+            (Fault::Epoch, _) if !is_opening => {
+                draft.epoch += 1;
+                return draft.wants.push((Rank::Standing, "epoch"));
+            }
+            (Fault::Signature, _) => return draft.wants.push((Rank::Signature, "signature")),
+            (Fault::Release, _) if draft.kind == "update" => {
+                draft.body["release_seq"] = json!(self.releases + 2);
+                return draft.wants.push((Rank::Body, "release-position"));
+            }
+            _ => return,
+        }
+        draft.wants.push((Rank::Position, "position"));
+    }
+
+    fn make(&self, mut draft: Draft, fault: Fault) -> Made {
+        self.spoil(&mut draft, fault);
+        let mut hdr = json!({
+            "origin": ORIGIN, "issuer": draft.issuer, "epoch": draft.epoch, "recorded": self.now(),
+        });
+        if let Some((seq, prev)) = &draft.place {
+            (hdr["seq"], hdr["prev"]) = (json!(seq), json!(prev));
+        } else {
+            hdr["nonce"] = json!(sha256(&self.steps.to_be_bytes())[..32]);
+        }
+        if draft.kind == "heartbeat" {
+            draft.subject = subject(&draft.place.as_ref().unwrap().1);
+        }
+        if !draft.refs.is_empty() {
+            hdr["refs"] = json!(draft.refs);
+        }
+        let keyid = |name: &String| seed(name, KeyKind::Ed25519).vkey().keyid();
+        let mut cosigners: Vec<String> = draft.signers[1..].iter().map(keyid).collect();
+        cosigners.sort();
+        if !cosigners.is_empty() {
+            hdr["cosigners"] = json!(cosigners);
+        }
+        let statement = json!({
+            "_type": "https://in-toto.io/Statement/v1",
+            "subject": draft.subject,
+            "predicateType": format!("https://vitrine.example/{}/v0", draft.kind),
+            "predicate": { "hdr": hdr, "body": draft.body },
+        });
+        let payload = serde_json_canonicalizer::to_vec(&statement).unwrap();
+        let message = messages::pae("application/vnd.in-toto+json", &payload);
+        let id = EventId(Hash::of(&message));
+        let mut envelope = Envelope { payload, signatures: Vec::new() };
+        for (place, name) in draft.signers.iter().enumerate() {
+            let signs = if place == 0 && fault == Fault::Signature { b"another message" } else { message.as_slice() };
+            let seed = seed(name, KeyKind::Ed25519);
+            envelope.add(seed.vkey().keyid(), seed.sign_ed25519(signs).unwrap());
+        }
+        let (seq, prev) = draft.place.map_or((None, String::new()), |(seq, prev)| (Some(seq), prev));
+        Made {
+            submission: Submission { envelope, sealed: None }.print(),
+            want: draft.wants.iter().min_by_key(|(rank, _)| *rank).map(|(_, code)| *code),
+            now: self.now(),
+            change: draft.change,
+            issuer: draft.issuer,
+            id,
+            seq,
+            prev,
+        }
+    }
+
+    /// Learns of an event that was taken.
+    pub(super) fn taken(&mut self, made: &Made) {
+        let index = self.size;
+        self.size += 1;
+        if let Change::Open { key, previous } = &made.change {
+            let epochs = self.issuers.entry(made.issuer.clone()).or_default();
+            if let Some(before) = epochs.last_mut() {
+                before.end(previous.or(before.last), index);
+            }
+            epochs.push(Epoch { key: key.clone(), ..Epoch::default() });
+        }
+        let own = self.issuers.get_mut(&made.issuer).and_then(|epochs| epochs.last_mut()).unwrap();
+        own.entries.push(index);
+        if let Some(seq) = made.seq {
+            own.chain.push(Place { seq, id: made.id, index });
+            own.prev.clone_from(&made.prev);
+        }
+        match &made.change {
+            Change::Nothing | Change::Open { .. } => {}
+            Change::Close { issuer, last, compromised } => {
+                let epoch = self.issuers.get_mut(issuer).and_then(|epochs| epochs.last_mut()).unwrap();
+                epoch.end(Some(*last), index);
+                epoch.compromised = *compromised;
+            }
+            Change::Build { digest } => self.builds.push((made.id, digest.clone())),
+            Change::Update { subject } => {
+                self.updates.push((made.id, subject.clone()));
+                self.releases += 1;
+            }
+            Change::Charter { body, role } => {
+                (self.charter, self.charter_id) = (body.clone(), made.id);
+                if let Some((role, key, previous)) = role {
+                    let epochs = self.issuers.get_mut(ROLES[*role]).unwrap();
+                    epochs.last_mut().unwrap().end(*previous, index);
+                    epochs.push(Epoch { key: key.clone(), ..Epoch::default() });
+                }
+            }
+        }
+    }
+
+    /// Every entry with its issuer and epoch, and whether a later one disowned it.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (u64, &str, usize, bool)> {
+        self.issuers.iter().flat_map(|(name, epochs)| {
+            epochs.iter().enumerate().flat_map(move |(before, epoch)| {
+                epoch.entries.iter().map(move |index| {
+                    let disowned = epoch.last.is_some_and(|last| *index > last.index) && *index != epoch.by;
+                    (*index, name.as_str(), before + 1, disowned)
+                })
+            })
+        })
+    }
+}
+
+impl Epoch {
+    fn end(&mut self, last: Option<Place>, by: u64) {
+        if !self.closed {
+            (self.closed, self.last, self.by) = (true, last, by);
+        }
+    }
+}
