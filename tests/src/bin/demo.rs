@@ -106,7 +106,9 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     log_product(&world, &show, &product)?;
 
     show.step("a real detection-database stream, and four real rebuilds of Debian packages");
-    let shared = std::env::var_os("VITRINE_SHARED").map_or_else(|| arguments.root.join("../shared"), PathBuf::from);
+    // A relative folder counts from the project's root, as in the tests.
+    let named = std::env::var_os("VITRINE_SHARED").unwrap_or_else(|| "../shared".into());
+    let shared = arguments.root.join(named);
     let packages = debian::find_packages(&world, Some(&shared))?;
     debian::log_rules(&world, &show, &packages)?;
     debian::log_rebuilds(&world, &show)?;
