@@ -1,13 +1,12 @@
 //! `spec` against the oracle and against `ct-merkle`: every tree up to 300 entries, every proof up to 130, every mutation.
 //!
-//! Exhaustive where sizes are small, by chance (seeds are kept by proptest) where they are not. Not here: other people's
-//! vectors (`vectors`).
+//! Exhaustive where sizes are small, by chance where they are not; a failure prints its smallest case. Not here: other
+//! people's vectors (`vectors`).
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test reports by panicking")]
 
 use std::collections::BTreeMap;
 
 use ct_merkle::mem_backed_tree::MemoryBackedTree;
-use proptest::prelude::*;
 use sha2::Sha256;
 use vitrine_spec::checkpoint::{Checkpoint, Origin};
 use vitrine_spec::edge::Edge;
@@ -16,8 +15,13 @@ use vitrine_spec::key::{KeyId, KeyKind, Vkey};
 use vitrine_spec::proof::{self, Tiles, verify_consistency, verify_inclusion};
 use vitrine_spec::tiles::{self, BundleId, TileId};
 use vitrine_spec::tree::{Frontier, LeafIndex, TreeSize};
-use vitrine_spec::{cosignature, envelope, json, note};
+use vitrine_spec::{cosignature, envelope, note};
 use vitrine_tests::oracle::{self, Digest, merkle, messages, subtree, verify};
+
+#[path = "oracle/changed.rs"]
+mod changed;
+#[path = "oracle/json.rs"]
+mod json;
 
 /// Entries of 0 to 12 bytes; the empty one is among them.
 fn entry(index: usize) -> Vec<u8> {
@@ -149,169 +153,6 @@ fn a_third_library_makes_and_takes_the_same_proofs() {
     }
 }
 
-/// One change of a proof: another hash, one more, one fewer, two exchanged, or none.
-#[derive(Clone, Debug)]
-enum Change {
-    None,
-    Bit(usize, usize),
-    Drop(usize),
-    Insert(usize, Digest),
-    Repeat(usize),
-    Swap(usize, usize),
-}
-
-impl Change {
-    fn any() -> impl Strategy<Value = Change> {
-        prop_oneof![
-            Just(Change::None),
-            (any::<usize>(), any::<usize>()).prop_map(|(at, bit)| Change::Bit(at, bit)),
-            any::<usize>().prop_map(Change::Drop),
-            (any::<usize>(), any::<Digest>()).prop_map(|(at, hash)| Change::Insert(at, hash)),
-            any::<usize>().prop_map(Change::Repeat),
-            (any::<usize>(), any::<usize>()).prop_map(|(at, other)| Change::Swap(at, other)),
-        ]
-    }
-
-    fn apply(&self, proof: &mut Vec<Digest>) {
-        let many = proof.len();
-        match *self {
-            Change::Insert(at, hash) => proof.insert(at % (many + 1), hash),
-            _ if many == 0 => {}
-            Change::None => {}
-            Change::Bit(at, bit) => proof[at % many][bit / 8 % 32] ^= 1 << (bit % 8),
-            Change::Drop(at) => {
-                proof.remove(at % many);
-            }
-            Change::Repeat(at) => proof.insert(at % many, proof[at % many]),
-            Change::Swap(at, other) => proof.swap(at % many, other % many),
-        }
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(4_000) })]
-
-    /// [H-11] One claim about one entry, changed anywhere: what is not true is refused, and the oracle agrees.
-    #[test]
-    fn a_changed_inclusion_proof_is_refused(
-        entries in 1_usize..=130, index: usize, wrong_index in 0_u64..140, wrong_size in 0_u64..140,
-        move_index in prop::bool::weighted(0.3), move_size in prop::bool::weighted(0.3), change in Change::any(),
-    ) {
-        let all = leaves(entries);
-        let index = index % entries;
-        let leaf = all[index];
-        let root = merkle::mth(&all);
-        let mut path = merkle::path(index, &all);
-        change.apply(&mut path);
-        let claimed_index = if move_index { wrong_index } else { index as u64 };
-        let claimed_size = if move_size { wrong_size } else { entries as u64 };
-        let ours = verify_inclusion(
-            &Hash::new(leaf), LeafIndex::new(claimed_index), TreeSize::new(claimed_size), &hashes(&path), &Hash::new(root),
-        );
-        prop_assert_eq!(ours.is_ok(), verify::inclusion(&leaf, claimed_index, claimed_size, &path, &root), "{:?}", ours);
-        if path != merkle::path(index, &all) {
-            prop_assert!(ours.is_err(), "a proof that is not the one of this entry");
-        }
-        if path == merkle::path(index, &all) && !move_size && claimed_index != index as u64 {
-            prop_assert!(ours.is_err(), "another index of the same tree");
-        }
-    }
-
-    /// [H-13] One claim about two trees, changed anywhere.
-    #[test]
-    fn a_changed_consistency_proof_is_refused(
-        to in 1_usize..=130, from: usize, wrong_from in 0_u64..140, wrong_to in 0_u64..140,
-        move_from in prop::bool::weighted(0.2), move_to in prop::bool::weighted(0.2),
-        exchange in prop::bool::weighted(0.2), change in Change::any(),
-    ) {
-        let all = leaves(to);
-        let from = from % to + 1;
-        let right = merkle::proof(from, &all);
-        let mut path = right.clone();
-        change.apply(&mut path);
-        let (mut from_root, mut to_root) = (merkle::mth(&all[..from]), merkle::mth(&all));
-        if exchange {
-            std::mem::swap(&mut from_root, &mut to_root);
-        }
-        let claimed_from = if move_from { wrong_from } else { from as u64 };
-        let claimed_to = if move_to { wrong_to } else { to as u64 };
-        let ours = verify_consistency(
-            TreeSize::new(claimed_from), &Hash::new(from_root),
-            TreeSize::new(claimed_to), &Hash::new(to_root), &hashes(&path),
-        );
-        let oracle = verify::consistency(claimed_from, &from_root, claimed_to, &to_root, &path);
-        prop_assert_eq!(ours.is_ok(), oracle, "{:?}", ours);
-        if path != right && claimed_from > 0 {
-            prop_assert!(ours.is_err(), "a proof that is not the one of these trees");
-        }
-    }
-
-    /// [H-11] [H-13] Sizes far beyond any tree that can be built: the same answers, and no panic.
-    #[test]
-    fn huge_sizes_are_judged_alike(
-        bits in 0_u32..64, near: u64, other: u64, proof in prop::collection::vec(any::<Digest>(), 0..66), root: Digest,
-    ) {
-        let size = u64::MAX >> bits;
-        let (index, to) = (near & size, other | near);
-        let ours = verify_inclusion(
-            &Hash::new([1; 32]), LeafIndex::new(index), TreeSize::new(size), &hashes(&proof), &Hash::new(root),
-        );
-        prop_assert_eq!(ours.is_ok(), verify::inclusion(&[1; 32], index, size, &proof, &root));
-        let ours = verify_consistency(
-            TreeSize::new(index), &Hash::new([1; 32]), TreeSize::new(to), &Hash::new(root), &hashes(&proof),
-        );
-        prop_assert_eq!(ours.is_ok(), verify::consistency(index, &[1; 32], to, &root, &proof));
-    }
-
-    /// [J-1] A value of ours, printed by ours, is what the other libraries read and print; and ours reads what they print.
-    #[test]
-    fn json_has_one_spelling(value in json_value(), spaces in 0_usize..4) {
-        let theirs = serde_json::to_value(as_theirs(&value)).unwrap();
-        let printed = value.to_jcs();
-        prop_assert!(oracle::json::is_canonical(&printed), "{}", String::from_utf8_lossy(&printed));
-        prop_assert_eq!(&serde_json::from_slice::<serde_json::Value>(&printed).unwrap(), &theirs);
-        let mut spaced = serde_json::to_vec_pretty(&theirs).unwrap();
-        spaced.extend(std::iter::repeat_n(b' ', spaces));
-        prop_assert_eq!(json::parse(&spaced), Ok(value));
-    }
-
-    /// [J-1] Whatever bytes come: what ours takes, the other library takes as the same value; what only it takes breaks
-    /// one of the stricter rules.
-    #[test]
-    fn ours_takes_no_json_that_is_none(text in r#"[\[\]{},:"\\ \n0-9eE.+\-nulltruefalsab/\u{e9}\u{1f600}]{0,24}"#) {
-        if let Ok(value) = json::parse(text.as_bytes()) {
-            let theirs: serde_json::Value = serde_json::from_str(&text).expect("ours takes it");
-            prop_assert_eq!(serde_json::to_value(as_theirs(&value)).unwrap(), theirs);
-        }
-    }
-}
-
-fn json_value() -> impl Strategy<Value = json::Value> {
-    let leaf = prop_oneof![
-        Just(json::Value::Null),
-        any::<bool>().prop_map(json::Value::Bool),
-        (-json::INT_MAX..=json::INT_MAX).prop_map(json::Value::Int),
-        "[^\u{0}]{0,12}".prop_map(json::Value::Text),
-    ];
-    leaf.prop_recursive(6, 40, 5, |inner| {
-        prop_oneof![
-            prop::collection::vec(inner.clone(), 0..5).prop_map(json::Value::Array),
-            prop::collection::btree_map("[ -~]{0,8}", inner, 0..5).prop_map(json::Value::Object),
-        ]
-    })
-}
-
-fn as_theirs(value: &json::Value) -> serde_json::Value {
-    match value {
-        json::Value::Null => serde_json::Value::Null,
-        json::Value::Bool(value) => (*value).into(),
-        json::Value::Int(value) => (*value).into(),
-        json::Value::Text(value) => value.clone().into(),
-        json::Value::Array(values) => values.iter().map(as_theirs).collect(),
-        json::Value::Object(members) => members.iter().map(|(name, value)| (name.clone(), as_theirs(value))).collect(),
-    }
-}
-
 #[test]
 fn tiles_and_bundles_of_every_size() {
     // [T-1] [T-2] [T-4] [T-5] [T-6] [T-7]
@@ -365,6 +206,55 @@ fn a_tree_that_grows_by_any_steps_has_the_same_tiles() {
             assert_eq!(again, edge, "size {done}");
         }
     }
+}
+
+#[test]
+fn the_third_level_begins_at_65_536() {
+    // [T-1] [T-2] [T-4] [T-7] [H-10] [H-12] Odd batches up to, onto and over both boundaries of a tile of tiles.
+    let all = leaves(66_049);
+    let entries: Vec<Vec<u8>> = (0..all.len()).map(entry).collect();
+    let mut store = BTreeMap::new();
+    let mut edge = Edge::empty();
+    let mut done = 0;
+    for step in [255, 65_025, 255, 1, 1, 511, 1] {
+        let written = edge.append(&hashes(&all[done..done + step]));
+        store.extend(written.into_iter().map(|(id, bytes)| (id.path(), bytes)));
+        done += step;
+        if done < 65_535 {
+            continue;
+        }
+        let tree = &all[..done];
+        let wanted = Store::of(tree);
+        for (path, bytes) in &wanted.0 {
+            assert!(store.get(path) == Some(bytes), "{path} at size {done}");
+        }
+        let mut at_once = Edge::empty();
+        let written: BTreeMap<_, _> =
+            at_once.append(&hashes(tree)).into_iter().map(|(id, bytes)| (id.path(), bytes)).collect();
+        assert!(written == wanted.0, "all at once, size {done}");
+        let again = Edge::load(size(done), |id| store.get(&id.path()).cloned().ok_or("not there")).unwrap();
+        assert!(at_once == edge && again == edge, "size {done}");
+        assert_eq!(*edge.root().as_bytes(), merkle::mth(tree), "size {done}");
+        assert_eq!(tiles::tiles_of(size(done)).count(), if done < 65_536 { 2 } else { 3 }, "levels of size {done}");
+        for index in [0, 255, 256, 65_279, 65_280, done - 1] {
+            let built = proof::inclusion(&wanted, LeafIndex::new(index as u64), size(done)).unwrap();
+            assert_eq!(digests(&built), merkle::path(index, tree), "entry {index} of {done}");
+        }
+        for from in [1, 256, 257, 65_280, 65_535, done.min(65_536), done - 1] {
+            let built = proof::consistency(&wanted, size(from), size(done)).unwrap();
+            assert_eq!(digests(&built), merkle::proof(from, tree), "{from} to {done}");
+        }
+        for (path, bytes) in oracle::tiles::bundles(&entries[..done]).into_iter().skip(254) {
+            let bundle = BundleId::parse(&path).unwrap();
+            assert_eq!(BundleId::at(bundle.index(), size(done)), Some(bundle), "size {done}");
+            let start = usize::try_from(bundle.start().get()).unwrap();
+            assert_eq!(
+                tiles::decode_bundle(&bytes, bundle.width()).unwrap(),
+                entries[start..start + usize::from(bundle.width())]
+            );
+        }
+    }
+    assert_eq!(done, all.len());
 }
 
 #[test]

@@ -44,17 +44,19 @@ pub(super) enum Fault {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let (key, who) =
-        (prop_oneof![4 => Just(KeyChoice::New), 2 => Just(KeyChoice::Kept), 1 => Just(KeyChoice::First)], 0..4_usize);
+    let key = || prop_oneof![4 => Just(KeyChoice::New), 2 => Just(KeyChoice::Kept), 1 => Just(KeyChoice::First)];
+    let (issuer, releaser, anybody) = (|| 0..4_usize, || 2..4_usize, || 0..7_usize);
     let index = any::<Index>;
     prop_oneof![
-        5 => (who.clone(), key, index()).prop_map(|(who, key, previous)| Step::Open { who, key, previous }),
-        2 => (who.clone(), index(), any::<bool>()).prop_map(|(who, last, compromised)| Step::Close { who, last, compromised }),
-        5 => who.clone().prop_map(|who| Step::Build { who }),
-        5 => (2..4_usize, prop::option::of(index())).prop_map(|(who, build)| Step::Update { who, build }),
-        1 => (2..4_usize, index()).prop_map(|(who, update)| Step::Revoke { who, update }),
-        4 => (0..7_usize).prop_map(|who| Step::Beat { who }),
-        1 => (prop::option::of(0..3_usize), prop::option::of(index())).prop_map(|(change, previous)| Step::Charter { change, previous }),
+        5 => (issuer(), key(), index()).prop_map(|(who, key, previous)| Step::Open { who, key, previous }),
+        2 => (issuer(), index(), any::<bool>())
+            .prop_map(|(who, last, compromised)| Step::Close { who, last, compromised }),
+        5 => issuer().prop_map(|who| Step::Build { who }),
+        5 => (releaser(), prop::option::of(index())).prop_map(|(who, build)| Step::Update { who, build }),
+        1 => (releaser(), index()).prop_map(|(who, update)| Step::Revoke { who, update }),
+        4 => anybody().prop_map(|who| Step::Beat { who }),
+        1 => (prop::option::of(0..3_usize), prop::option::of(index()))
+            .prop_map(|(change, previous)| Step::Charter { change, previous }),
     ]
 }
 
