@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, Method, Response, StatusCode, Url};
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use vitrine_spec::tiles::{BundleId, TileId};
@@ -15,8 +16,8 @@ use vitrine_spec::tree::LeafIndex;
 
 use crate::exit::{Exit, Failure};
 use crate::limits::{
-    BATCH_ANSWER_BYTES_MAX, BUNDLE_BYTES_MAX, CHECKPOINT_BYTES_MAX, CONNECT_TIMEOUT, ENTRY_BYTES_MAX, LOOKUP_BYTES_MAX,
-    PARALLEL_READS, PROBLEM_BYTES_MAX, PROOF_BYTES_MAX, READ_TIMEOUT, SUBMIT_TIMEOUT,
+    BATCH_ANSWER_BYTES_MAX, BUNDLE_BYTES_MAX, CHECKPOINT_BYTES_MAX, CODE_BYTES_MAX, CONNECT_TIMEOUT, ENTRY_BYTES_MAX,
+    LOOKUP_BYTES_MAX, PARALLEL_READS, PROBLEM_BYTES_MAX, PROOF_BYTES_MAX, READ_TIMEOUT, SUBMIT_TIMEOUT,
 };
 
 /// Why a request brought no answer that can be used, sorted by who is at fault.
@@ -129,7 +130,8 @@ pub struct Problem {
     /// Both sides.
     #[serde(default)]
     pub detail: String,
-    /// The stable code.
+    /// The stable code: a word of lower-case letters, digits, `-` and `.`; a document with another one is no problem document.
+    #[serde(deserialize_with = "word")]
     pub code: String,
     /// With `position`: the expected seq.
     pub expected_seq: Option<u64>,
@@ -139,6 +141,17 @@ pub struct Problem {
     pub expected_release_seq: Option<u64>,
     /// The index of a logged event that stands in the way, where there is one.
     pub index: Option<u64>,
+}
+
+/// A code stands in what scripts read and people see, so a log cannot choose other characters for it.
+fn word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let code = String::deserialize(deserializer)?;
+    let of_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
+    if (1..=CODE_BYTES_MAX).contains(&code.len()) && code.bytes().all(of_word) {
+        Ok(code)
+    } else {
+        Err(D::Error::custom("`code` is not a word"))
+    }
 }
 
 /// One reader and writer of a log over HTTP; calls block.
@@ -469,6 +482,18 @@ mod tests {
         assert_eq!((problem.expected_seq, problem.expected_prev.as_deref()), (Some(7), Some("00")));
         assert!(!error.is_transient());
         server.join().unwrap();
+    }
+
+    #[test]
+    fn a_code_that_is_no_word_makes_no_problem_document() {
+        for code in [r"x\u001b[2J", r"a\nexit 0", "Verified", "a b", "", r"\u202e"] {
+            let body = format!(r#"{{"code":"{code}","detail":"d"}}"#);
+            let (url, server) = serve(vec![text("400 Bad Request", "", &body)]);
+            let error = Log::new(&url).unwrap().checkpoint().unwrap_err();
+            assert!(matches!(error, HttpError::Status { status: 400, problem: None, .. }), "{code}: {error:?}");
+            assert_eq!((Failure::from(error).exit, code), (Exit::Unreachable, code));
+            server.join().unwrap();
+        }
     }
 
     #[test]

@@ -34,6 +34,9 @@ pub const LOOKUP_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Bytes of a problem document that are read; the rest is cut off.
 pub const PROBLEM_BYTES_MAX: u64 = 64 * 1024;
 
+/// Bytes of the code in a problem document: a word, and ours have at most 18 letters.
+pub const CODE_BYTES_MAX: usize = 64;
+
 /// Bytes of anything that `show` reads.
 pub const SHOW_BYTES_MAX: u64 = BUNDLE_BYTES_MAX;
 
