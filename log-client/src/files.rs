@@ -11,6 +11,17 @@ use crate::exit::Failure;
 
 /// Reads a file of at most `max` bytes; `-` is standard input. A missing file is exit 2.
 pub fn read(path: &Path, max: u64) -> Result<Vec<u8>, Failure> {
+    let bytes = read_judged(path, max)?;
+    if bytes.len() as u64 > max {
+        return Err(Failure::usage("file.size", "a file is larger than anything of its kind can be")
+            .side("file", path.display())
+            .side("limit", format!("{max} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// Reads a file that is to be judged: of a longer one `max + 1` bytes, so that its length is part of the verdict, not exit 2.
+pub fn read_judged(path: &Path, max: u64) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let read = if path == Path::new("-") {
         std::io::stdin().lock().take(max + 1).read_to_end(&mut bytes)
@@ -26,11 +37,6 @@ pub fn read(path: &Path, max: u64) -> Result<Vec<u8>, Failure> {
             _ => failure,
         }
     })?;
-    if bytes.len() as u64 > max {
-        return Err(Failure::usage("file.size", "a file is larger than anything of its kind can be")
-            .side("file", path.display())
-            .side("limit", format!("{max} bytes")));
-    }
     Ok(bytes)
 }
 
@@ -147,6 +153,7 @@ mod tests {
         let failure = read(&path, 4).unwrap_err();
         assert_eq!(failure.code, "file.size");
         assert!(failure.to_string().contains(&path.display().to_string()));
+        assert_eq!(read_judged(&path, 3).unwrap(), b"1234", "one byte more than the limit shows that there are more");
         assert_eq!(read(&dir.path().join("b"), 4).unwrap_err().code, "file.read");
         fs::write(&path, [0x61, 0xff]).unwrap();
         assert_eq!(read_text(&path, 5).unwrap_err().code, "file.utf8");

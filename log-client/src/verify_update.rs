@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 use vitrine_spec::hash::Hash;
+use vitrine_spec::limits::TLOG_PROOF_BYTES_MAX;
 use vitrine_spec::trust::TrustFile;
 use vitrine_spec::verdict::{self, Outcome, Pins, PinsError, Proof, Verdict, Witnessing};
 
 use crate::clock;
 use crate::exit::{Exit, Failure};
 use crate::files;
-use crate::limits::{POLICY_FILE_BYTES_MAX, PROOF_BYTES_MAX};
+use crate::limits::POLICY_FILE_BYTES_MAX;
 use crate::output::{Out, Report};
 use crate::policies;
 
@@ -58,7 +59,7 @@ fn judge(args: &Args) -> Result<Verdict, Failure> {
     let paths = if args.proofs.is_empty() { std::slice::from_ref(&beside) } else { args.proofs.as_slice() };
     let mut proofs = Vec::with_capacity(paths.len());
     for path in paths {
-        proofs.push((path.display().to_string(), files::read(path, PROOF_BYTES_MAX)?));
+        proofs.push((path.display().to_string(), files::read_judged(path, TLOG_PROOF_BYTES_MAX as u64)?));
     }
     let (sha256, size) = digest(&args.file)?;
     let name = args.file.file_name().map_or_else(|| "-".to_owned(), |name| name.to_string_lossy().into_owned());
@@ -169,6 +170,27 @@ mod tests {
             assert_eq!(human.matches(limit).count(), 1, "{human}");
         }
         assert!(human.starts_with("not-verified: reason\n"), "{human}");
+    }
+
+    #[test]
+    fn a_proof_that_is_too_long_is_a_wrong_proof_and_no_wrong_command_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let world = crate::world::World::new();
+        let trust = format!(
+            "charter = \"{}\"\norigin = \"{}\"\nlog_keys = \"ed\"\n",
+            crate::world::charter_event().id().hex(),
+            crate::world::ORIGIN
+        );
+        std::fs::write(dir.path().join("policy"), &world.policy_text).unwrap();
+        std::fs::write(dir.path().join("trust.toml"), trust).unwrap();
+        let file = dir.path().join("app");
+        std::fs::write(&file, b"app").unwrap();
+        for length in [0, 1 << 10, TLOG_PROOF_BYTES_MAX as u64 + 1, 1 << 32] {
+            std::fs::File::create(files::beside(&file, "tlog-proof")).unwrap().set_len(length).unwrap();
+            let (file, trust) = (file.clone(), Some(dir.path().to_owned()));
+            let args = Args { file, trust, proofs: Vec::new(), now: "now".into(), unwitnessed: false };
+            assert_eq!(judge(&args).unwrap().code, Code::ProofMalformed, "{length}");
+        }
     }
 
     #[test]

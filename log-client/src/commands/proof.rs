@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Subcommand};
 use vitrine_spec::hash::{Hash, leaf_hash};
+use vitrine_spec::limits::TLOG_PROOF_BYTES_MAX;
 use vitrine_spec::tlog_proof::TlogProof;
 
 use crate::answer::{self, AnswerFault};
@@ -13,7 +14,7 @@ use crate::clock;
 use crate::event_file::EventFile;
 use crate::exit::{Exit, Failure};
 use crate::files;
-use crate::limits::{EVENT_FILE_BYTES_MAX, PROOF_BYTES_MAX};
+use crate::limits::EVENT_FILE_BYTES_MAX;
 use crate::output::{Out, Report};
 use crate::policies;
 
@@ -52,7 +53,7 @@ pub fn run(command: Proof, out: &Out) -> Result<Exit, Failure> {
     let Proof::Verify(args) = command;
     let policy = policies::load(&args.policy, args.unwitnessed)?;
     let now = args.now.as_deref().map_or_else(|| Ok(clock::now()), clock::parse)?;
-    let bytes = files::read(&args.file, PROOF_BYTES_MAX)?;
+    let bytes = files::read_judged(&args.file, TLOG_PROOF_BYTES_MAX as u64)?;
     let (leaf, spelled) = match (&args.entry, &args.leaf_hash) {
         (Some(path), _) => {
             let entry = files::read(path, EVENT_FILE_BYTES_MAX)?;
