@@ -195,6 +195,8 @@ pub fn mark(evidence: &Path, why: &str) -> Result<(), std::io::Error> {
 /// Why this directory must not sign, when it is marked.
 pub fn marked(evidence: &Path) -> Result<Option<String>, std::io::Error> {
     match std::fs::read_to_string(evidence.join(STOPPED)) {
+        // A stop between creating and writing it leaves it empty; it counts all the same.
+        Ok(why) if why.trim_end().is_empty() => Ok(Some("it was marked, and the reason was not written".to_owned())),
         Ok(why) => Ok(Some(why.trim_end().to_owned())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
@@ -380,5 +382,7 @@ mod tests {
         assert_eq!(marked(&evidence).unwrap(), None);
         mark(&evidence, "witness w holds size 8").unwrap();
         assert_eq!(marked(&evidence).unwrap().as_deref(), Some("witness w holds size 8"));
+        std::fs::write(evidence.join(STOPPED), "").unwrap();
+        assert!(marked(&evidence).unwrap().is_some_and(|why| !why.is_empty()));
     }
 }

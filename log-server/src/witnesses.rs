@@ -600,11 +600,16 @@ impl Witnesses {
         Outcome::Claimed(claim)
     }
 
-    /// Keeps bytes that may prove something, as `evidence/<time>-<witness key name, letters only>-<what>`.
+    /// Keeps bytes that may prove something, as `evidence/<SHA-256, 16 digits>-<witness key name, letters only>-<what>`.
+    /// The same bytes are kept once: a witness that repeats itself cannot fill the disk.
     pub(crate) fn keep(&self, member: &Member, what: &str, bytes: &[u8]) {
         let name: String =
             member.name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '_' }).collect();
-        let path = self.evidence.join(format!("{}-{name}-{what}", Time::now()));
+        let digest = vitrine_spec::hash::Hash::of(bytes).hex();
+        let path = self.evidence.join(format!("{}-{name}-{what}", &digest[..16]));
+        if path.exists() {
+            return;
+        }
         let kept = std::fs::create_dir_all(&self.evidence).and_then(|()| std::fs::write(&path, bytes));
         if let Err(error) = kept {
             tracing::error!(path = %path.display(), %error, "evidence was not kept");
