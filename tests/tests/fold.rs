@@ -236,6 +236,8 @@ fn every_way_to_the_state_comes_to_the_same() {
         "stream",
         "release-position",
         "previous",
+        "signer-set",
+        "clock-order",
     ] {
         assert!(seen.borrow().get(code).is_some_and(|times| *times > 0), "{code} never happened: {seen:?}");
     }

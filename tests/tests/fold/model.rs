@@ -29,6 +29,7 @@ enum Rank {
     Standing,
     Right,
     Signature,
+    Disowning,
     Position,
     Reference,
     Body,
@@ -55,6 +56,7 @@ enum Change {
     Close { issuer: String, last: Place, compromised: bool },
     Build { digest: String },
     Update { subject: Value },
+    Beat { to: u64 },
     Charter { body: Value, role: Option<(usize, String, Option<Place>)> },
 }
 
@@ -80,6 +82,8 @@ struct Epoch {
     prev: String,
     /// Every entry, chained or not.
     entries: Vec<u64>,
+    /// What the last heartbeat covers.
+    to: Option<u64>,
     closed: bool,
     compromised: bool,
     last: Option<Place>,
@@ -210,13 +214,19 @@ impl Model {
         self.steps += 1;
         let draft = match step {
             Step::Open { who, key, previous } => self.open(ISSUERS[*who], *key, previous),
-            Step::Close { who, last, compromised } => self.close(ISSUERS[*who], last, *compromised),
+            Step::Close { who, last, compromised, supervised } => {
+                self.close(ISSUERS[*who], last, *compromised, *supervised)
+            }
             Step::Build { who } => self.build(ISSUERS[*who]),
             Step::Update { who, build } => self.update(ISSUERS[*who], build.as_ref()),
             Step::Revoke { who, update } => self.revoke(ISSUERS[*who], update),
             Step::Beat { who } => {
                 let issuer = ISSUERS.iter().chain(&ROLES).nth(*who).unwrap();
-                self.draft("heartbeat", issuer, Value::Null, json!({ "to": self.now() }))
+                let to = self.now();
+                Draft {
+                    change: Change::Beat { to },
+                    ..self.draft("heartbeat", issuer, Value::Null, json!({ "to": to }))
+                }
             }
             Step::Charter { change, previous } => self.charter(*change, previous.as_ref()),
         };
@@ -268,14 +278,18 @@ impl Model {
         draft
     }
 
-    fn close(&self, issuer: &str, last: &Index, compromised: bool) -> Draft {
+    fn close(&self, issuer: &str, last: &Index, compromised: bool, supervised: bool) -> Draft {
         let epochs = self.epochs(issuer);
         let place =
             epochs.last().map_or(Place { seq: 1, id: EventId::ZERO, index: 0 }, |epoch| *last.get(&epoch.chain));
         let reason = if compromised { "compromised" } else { "planned" };
         let body = json!({ "issuer": issuer, "epoch": epochs.len().max(1), "reason": reason, "last": place.named() });
         let mut draft = self.draft("issuer-close", "operator", public(&self.key(issuer)), body);
-        draft.signers.push(self.key("supervisor"));
+        if supervised {
+            draft.signers.push(self.key("supervisor"));
+        } else if epochs.last().is_some_and(|epoch| epoch.entries.iter().any(|index| *index > place.index)) {
+            draft.wants.push((Rank::Disowning, "signer-set"));
+        }
         match epochs.last() {
             None => draft.wants.push((Rank::Body, "issuer-unknown")),
             Some(epoch) if epoch.closed => draft.wants.push((Rank::Body, "issuer-closed")),
@@ -369,6 +383,11 @@ impl Model {
                 (*seq, *prev) = (*seq - 1, open.map(|epoch| epoch.prev.clone()).unwrap());
             }
             (Fault::Prev, Some((seq, prev))) if *seq > 1 => *prev = sha256(b"no event"),
+            (Fault::Back, _) if draft.kind == "heartbeat" => {
+                let Some(to) = open.and_then(|epoch| epoch.to) else { return };
+                draft.body["to"] = json!(to - 1);
+                return draft.wants.push((Rank::Body, "clock-order"));
+            }
             (Fault::Epoch, _) if !is_opening => {
                 draft.epoch += 1;
                 return draft.wants.push((Rank::Standing, "epoch"));
@@ -446,12 +465,15 @@ impl Model {
         }
         let own = self.issuers.get_mut(&made.issuer).and_then(|epochs| epochs.last_mut()).unwrap();
         own.entries.push(index);
+        if let Change::Beat { to } = made.change {
+            own.to = Some(to);
+        }
         if let Some(seq) = made.seq {
             own.chain.push(Place { seq, id: made.id, index });
             own.prev.clone_from(&made.prev);
         }
         match &made.change {
-            Change::Nothing | Change::Open { .. } => {}
+            Change::Nothing | Change::Open { .. } | Change::Beat { .. } => {}
             Change::Close { issuer, last, compromised } => {
                 let epoch = self.issuers.get_mut(issuer).and_then(|epochs| epochs.last_mut()).unwrap();
                 epoch.end(Some(*last), index);

@@ -19,7 +19,7 @@ pub(super) enum KeyChoice {
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     Open { who: usize, key: KeyChoice, previous: Index },
-    Close { who: usize, last: Index, compromised: bool },
+    Close { who: usize, last: Index, compromised: bool, supervised: bool },
     Build { who: usize },
     Update { who: usize, build: Option<Index> },
     Revoke { who: usize, update: Index },
@@ -39,6 +39,8 @@ pub(super) enum Fault {
     Prev,
     Epoch,
     Release,
+    /// A heartbeat that covers less than the one before.
+    Back,
     /// A signature over another message.
     Signature,
 }
@@ -49,8 +51,9 @@ fn step() -> impl Strategy<Value = Step> {
     let index = any::<Index>;
     prop_oneof![
         5 => (issuer(), key(), index()).prop_map(|(who, key, previous)| Step::Open { who, key, previous }),
-        2 => (issuer(), index(), any::<bool>())
-            .prop_map(|(who, last, compromised)| Step::Close { who, last, compromised }),
+        2 => (issuer(), index(), any::<bool>(), any::<bool>()).prop_map(|(who, last, compromised, supervised)| {
+            Step::Close { who, last, compromised, supervised }
+        }),
         5 => issuer().prop_map(|who| Step::Build { who }),
         5 => (releaser(), prop::option::of(index())).prop_map(|(who, build)| Step::Update { who, build }),
         1 => (releaser(), index()).prop_map(|(who, update)| Step::Revoke { who, update }),
@@ -68,6 +71,7 @@ fn fault() -> impl Strategy<Value = Fault> {
         1 => Just(Fault::Prev),
         1 => Just(Fault::Epoch),
         1 => Just(Fault::Release),
+        1 => Just(Fault::Back),
         1 => Just(Fault::Signature),
     ]
 }
