@@ -213,7 +213,7 @@ fn every_way_to_the_state_comes_to_the_same() {
     //
     let seen = Seen::default();
     let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(96) };
-    let run = TestRunner::new(config).run(&(steps::history(60), any::<prop::sample::Index>()), |(steps, pause)| {
+    let run = TestRunner::new(config).run(&(steps::history(90), any::<prop::sample::Index>()), |(steps, pause)| {
         let (log, model) = happen(&steps, &seen);
         same_state(&log, pause.index(log.entries.all.len()));
         every_duplicate(&log);

@@ -383,7 +383,7 @@ impl Model {
                 (*seq, *prev) = (*seq - 1, open.map(|epoch| epoch.prev.clone()).unwrap());
             }
             (Fault::Prev, Some((seq, prev))) if *seq > 1 => *prev = sha256(b"no event"),
-            (Fault::Back, _) if draft.kind == "heartbeat" => {
+            (Fault::Body, _) if draft.kind == "heartbeat" => {
                 let Some(to) = open.and_then(|epoch| epoch.to) else { return };
                 draft.body["to"] = json!(to - 1);
                 return draft.wants.push((Rank::Body, "clock-order"));
@@ -393,7 +393,7 @@ impl Model {
                 return draft.wants.push((Rank::Standing, "epoch"));
             }
             (Fault::Signature, _) => return draft.wants.push((Rank::Signature, "signature")),
-            (Fault::Release, _) if draft.kind == "update" => {
+            (Fault::Body, _) if draft.kind == "update" => {
                 draft.body["release_seq"] = json!(self.releases + 2);
                 return draft.wants.push((Rank::Body, "release-position"));
             }
