@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use vitrine_spec::admission::{self, Facts, Logged, Query};
 use vitrine_spec::checkpoint::Origin;
@@ -462,7 +462,7 @@ fn start(folder: &Path, reader: &Reader, origin: &Origin) -> Result<Shared, Stri
         .cache_capacity(INDEX_CACHE_BYTES)
         .flush_every_ms(None)
         .print_profile_on_drop(false);
-    let db = config.open().map_err(said)?;
+    let db = open_sled(&config)?;
     let file = File::open(path.join("db")).map_err(|error| format!("open its file: {error}"))?;
     Ok(Shared {
         db,
@@ -476,6 +476,23 @@ fn start(folder: &Path, reader: &Reader, origin: &Origin) -> Result<Shared, Stri
         stopping: Mutex::new(false),
         wake: Condvar::new(),
     })
+}
+
+/// How long a handle of this very process may take to give sled's lock back.
+const SLED_LOCK_WAIT: Duration = Duration::from_secs(10);
+
+/// Opens sled. It gives its lock back from a thread of its own, a moment after the last handle is dropped; the folder is
+/// locked for this process anyway, so whoever holds sled's lock is about to let go. Any other error counts at once.
+fn open_sled(config: &sled::Config) -> Result<sled::Db, String> {
+    let until = Instant::now() + SLED_LOCK_WAIT;
+    loop {
+        match config.open() {
+            Err(error) if error.to_string().contains("could not acquire lock") && Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            other => return other.map_err(said),
+        }
+    }
 }
 
 fn check_space(folder: &Path, least: u64) -> Result<(), IndexError> {

@@ -12,7 +12,7 @@ use vitrine_spec::state::State;
 use vitrine_spec::tree::LeafIndex;
 use vitrine_spec::words::Name;
 
-use super::{CONDEMNED, Index, IndexError, Opened, check_space};
+use super::{CONDEMNED, Index, IndexError, Opened, check_space, open_sled};
 use crate::batch::Item;
 use crate::fake::{Actor, charter};
 use crate::fold;
@@ -256,7 +256,7 @@ fn a_record_that_is_lost_changed_or_added_is_noticed() {
     for (prefix, harm) in
         [(b'e', "remove"), (b'p', "change"), (b's', "change"), (b'd', "remove"), (b'u', "add"), (b'm', "remove")]
     {
-        let db = sled::open(world.data().join("index")).unwrap();
+        let db = open_sled(&sled::Config::default().path(world.data().join("index"))).unwrap();
         let (key, mut value) =
             db.scan_prefix([prefix]).next().unwrap().map(|(key, value)| (key, value.to_vec())).unwrap();
         match harm {
