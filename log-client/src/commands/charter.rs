@@ -39,7 +39,7 @@ pub enum Charter {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  log-client charter new --origin example.com/log --log-keys log-keys.txt --operator operator.key.pub \\
+  log-client charter new --origin example.com/log --log-keys log-keys.txt --operator operator.vkey \\
       --supervisor supervisor.vkey --vault 'VKEY' --type build --type rebuild --type code-review --type update \\
       --site 'CH-ZH-1=Zurich, data centre 1' --out charter.json
 where log-keys.txt holds what `log-server keygen` printed. A KEY is a vkey, or a file that holds a vkey or a private key.

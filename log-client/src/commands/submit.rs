@@ -34,13 +34,13 @@ pub struct Submit {
     /// Whom to believe that an event is logged
     #[arg(long, value_name = "FILE")]
     policy: PathBuf,
-    /// The issuer's private key: signs what is unsigned, and signs again when another event took its place
+    /// The issuer's private key: signs what has no signature at all (what others sign too is signed with `event sign`), and signs again when another event took its place
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
     /// Where events wait; vitrine/spool in the user's state folder when not given
     #[arg(long, value_name = "DIR")]
     spool: Option<PathBuf>,
-    /// Seconds to go on trying; 0 tries once
+    /// Seconds to go on trying; 0 tries once. One try can take the 60 s that the log waits for its quorum
     #[arg(long, value_name = "S", default_value_t = 60)]
     wait: u64,
     /// Take a policy with `quorum none`
