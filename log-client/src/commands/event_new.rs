@@ -32,6 +32,9 @@ Examples:
   log-client event new issuer-open --origin O --issuer farm --vkey farm.vkey \\
     --cosigner operator.vkey --field types.build=none --field heartbeat_s=86400 \\
     --field jurisdiction=CH --field builders=https://example.com/farm --out open.json
+    (a release service: --field types.update=strict --field streams=app/stable; a rebuilder:
+    --field types.rebuild=none --field independence=third-party. Before it is submitted each
+    signs: event sign --key farm.key open.json; event sign --key operator.key open.json)
   log-client event new build --origin O --issuer farm --file app \\
     --field purl=pkg:generic/app@1.2 --field source.uri=https://git.example.com/app \\
     --field source.digest.gitTree=HEX --field builder_id=https://example.com/farm \\
