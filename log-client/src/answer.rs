@@ -2,11 +2,13 @@
 //!
 //! Pure: bytes and time in, `Logged` or the fault out. Not here: sending, retrying (`deliver`).
 
+use std::sync::Arc;
+
 use vitrine_spec::checkpoint::SignedCheckpoint;
 use vitrine_spec::envelope::Envelope;
 use vitrine_spec::hash::{Hash, leaf_hash};
 use vitrine_spec::policy::{Policy, PolicyRefusal, Verified};
-use vitrine_spec::tlog_proof::TlogProof;
+use vitrine_spec::tlog_proof::{self, TlogProof};
 use vitrine_spec::tree::{LeafIndex, TreeSize};
 
 use crate::exit::{Exit, Failure};
@@ -35,6 +37,32 @@ impl Logged {
                 format!("quorum by {}, complete at {}", names.join(" "), crate::clock::show(time))
             }
         }
+    }
+}
+
+/// The proof of one entry as it was judged; a batch has one checkpoint for all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proven {
+    /// The leaf as it was logged.
+    pub leaf: Vec<u8>,
+    /// Its index.
+    pub index: LeafIndex,
+    /// The path to the root.
+    pub hashes: Vec<Hash>,
+    /// The checkpoint.
+    pub note: Arc<[u8]>,
+}
+
+impl Proven {
+    /// The parts of a tlog-proof that has its leaf.
+    pub fn of(proof: TlogProof) -> Proven {
+        let TlogProof { extra, index, hashes, checkpoint } = proof;
+        Proven { leaf: extra.unwrap_or_default(), index, hashes, note: checkpoint.into() }
+    }
+
+    /// The tlog-proof.
+    pub fn print(&self) -> Vec<u8> {
+        tlog_proof::print(Some(&self.leaf), self.index, &self.hashes, &self.note)
     }
 }
 
@@ -113,7 +141,7 @@ pub fn proof(policy: &Policy, leaf: &Hash, proof: &TlogProof, now: u64) -> Resul
 /// Judges the answer to the submission of one event: a proof whose leaf holds the payload that was sent.
 ///
 /// The leaf may have other bytes than ours: of one payload the first logged envelope counts.
-pub fn submission(policy: &Policy, payload: &[u8], answer: &[u8], now: u64) -> Result<Logged, AnswerFault> {
+pub fn submission(policy: &Policy, payload: &[u8], answer: &[u8], now: u64) -> Result<(Logged, Proven), AnswerFault> {
     let parsed = TlogProof::parse(answer).map_err(|error| AnswerFault::NotTheLog(error.to_string()))?;
     let judged = checkpoint(policy, &parsed.checkpoint, now);
     if let Err(fault @ (AnswerFault::NotTheLog(_) | AnswerFault::Misbehaved(_))) = judged {
@@ -124,7 +152,8 @@ pub fn submission(policy: &Policy, payload: &[u8], answer: &[u8], now: u64) -> R
         .as_deref()
         .ok_or_else(|| AnswerFault::Misbehaved("the proof has no `extra` line with the leaf".to_owned()))?;
     same_payload(leaf, payload)?;
-    proof(policy, &leaf_hash(leaf), &parsed, now)
+    let logged = proof(policy, &leaf_hash(leaf), &parsed, now)?;
+    Ok((logged, Proven::of(parsed)))
 }
 
 /// Checks that a logged leaf is of this payload.

@@ -4,23 +4,28 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use vitrine_spec::hash::{Hash, leaf_hash};
 use vitrine_spec::policy::Policy;
-use vitrine_spec::proof::{BuildError, Tiles, inclusion};
+use vitrine_spec::proof::{BuildError, Tiles, inclusion, verify_inclusion};
 use vitrine_spec::tiles::TileId;
-use vitrine_spec::tlog_proof::TlogProof;
 use vitrine_spec::tree::LeafIndex;
 
-use crate::answer::{self, AnswerFault, Logged};
+use crate::answer::{self, AnswerFault, Logged, Proven};
 use crate::event_file::EventFile;
 use crate::http::{HttpError, Log, Problem};
+use crate::limits::CHARTER_BYTES_MAX;
 
 /// The log as a parcel needs it.
 pub trait Remote {
     /// `GET /issuers/<name>`.
     fn issuer(&self, name: &str) -> Result<Vec<u8>, HttpError>;
+    /// `GET /charter`.
+    fn charter(&self) -> Result<Vec<u8>, HttpError>;
+    /// `GET /lookup`; the caller's words are hex, names and numbers.
+    fn lookup(&self, query: &str) -> Result<Vec<u8>, HttpError>;
     /// `POST /events` of one event; with whether it had been logged before.
     fn submit(&self, body: Vec<u8>) -> Result<(Vec<u8>, bool), HttpError>;
     /// `POST /events` of many lines.
@@ -34,6 +39,14 @@ pub trait Remote {
 impl Remote for Log {
     fn issuer(&self, name: &str) -> Result<Vec<u8>, HttpError> {
         Log::issuer(self, name)
+    }
+
+    fn charter(&self) -> Result<Vec<u8>, HttpError> {
+        self.get("charter", CHARTER_BYTES_MAX)
+    }
+
+    fn lookup(&self, query: &str) -> Result<Vec<u8>, HttpError> {
+        Log::lookup(self, query)
     }
 
     fn submit(&self, body: Vec<u8>) -> Result<(Vec<u8>, bool), HttpError> {
@@ -69,8 +82,8 @@ struct Line {
 /// The fate of one record after an attempt.
 #[derive(Debug)]
 pub enum Fate {
-    /// Logged: where, its proof's bytes, and whether it had been logged before.
-    Logged(Box<Logged>, Vec<u8>, bool),
+    /// Logged: where, its proof, and whether it had been logged before.
+    Logged(Box<Logged>, Box<Proven>, bool),
     /// Not logged.
     Problem(Problem),
 }
@@ -142,6 +155,7 @@ pub fn read<R: Remote>(
     if !claims.is_empty() {
         let note = note.ok_or_else(|| not_the_log("no checkpoint ends the answer".to_owned()))?;
         let (signed, verified) = answer::checkpoint(policy, note.as_bytes(), now).map_err(BatchFault::Answer)?;
+        let note: Arc<[u8]> = note.into_bytes().into();
         let tiles = CachedTiles { remote, cache: RefCell::new(BTreeMap::new()) };
         for (at, index, event_id, claimed, duplicate) in claims {
             let Some(event) = events.get(at) else { continue };
@@ -164,11 +178,12 @@ pub fn read<R: Remote>(
                 BuildError::Read { source, .. } => BatchFault::Http(source),
                 other => misbehaved(other.to_string()),
             })?;
-            let proof = TlogProof { extra: Some(leaf.clone()), index, hashes, checkpoint: note.as_bytes().to_vec() };
-            proof.verify_place(&leaf_hash(&leaf)).map_err(|error| misbehaved(error.to_string()))?;
+            verify_inclusion(&leaf_hash(&leaf), index, signed.size(), &hashes, signed.root())
+                .map_err(|error| misbehaved(error.to_string()))?;
             let logged =
                 Logged { index, size: signed.size(), verified: verified.clone(), origin: signed.origin().to_string() };
-            fates.push((at, Fate::Logged(Box::new(logged), proof.print(), duplicate)));
+            let proven = Proven { leaf, index, hashes, note: Arc::clone(&note) };
+            fates.push((at, Fate::Logged(Box::new(logged), Box::new(proven), duplicate)));
         }
     }
     fates.sort_by_key(|(at, _)| *at);

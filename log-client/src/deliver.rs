@@ -15,7 +15,7 @@ use std::time::Duration;
 use vitrine_spec::key::Seed;
 use vitrine_spec::policy::Policy;
 
-use crate::answer::{self, AnswerFault, Logged};
+use crate::answer::{self, AnswerFault, Logged, Proven};
 use crate::batch::{self, BatchFault, Fate, Remote};
 use crate::event_file::EventFile;
 use crate::exit::{Exit, Failure};
@@ -30,8 +30,10 @@ use crate::spool::{Parcel, Record, Spool};
 pub struct Delivered {
     /// Its file, where it had one.
     pub file: Option<PathBuf>,
-    /// Where its proof is.
-    pub proof: PathBuf,
+    /// Where its proof was stored, where it was.
+    pub proof: Option<PathBuf>,
+    /// The proof.
+    pub proven: Proven,
     /// Its identity, hex.
     pub event_id: String,
     /// Where in which tree, and who vouched.
@@ -51,7 +53,13 @@ pub struct Rejected {
     pub problem: Problem,
     /// Where it is kept.
     pub kept: PathBuf,
+    /// What can be done about it, where the log's words do not say it.
+    pub now: Option<&'static str>,
 }
+
+/// What is said of a sealed event whose place went to another one.
+const SEAL_AGAIN: &str = "its seal depends on its place, so it is not sent again: seal the values again where they are; \
+                          what is kept can be opened by the readers if its sealing key is logged";
 
 /// What became of a parcel; its rest is in the spool.
 #[derive(Debug, Default)]
@@ -189,7 +197,7 @@ impl<R: Remote, C: Clock> Courier<'_, R, C> {
             };
             placed.sign(key)?;
             if record.unplaced && !event.is_unsigned() && placed.id() != event.id() {
-                self.spool.keep_superseded(&event.id().hex(), &event.line())?;
+                self.spool.keep_superseded(&event.id().hex(), record)?;
                 outcome.signed_again += 1;
                 moved = true;
             } else if record.unplaced && !event.is_unsigned() {
@@ -217,22 +225,23 @@ impl<R: Remote, C: Clock> Courier<'_, R, C> {
         let events: Vec<EventFile> = parcel.records.iter().map(event_of).collect::<Result<_, _>>()?;
         outcome.sent = true;
         let answered = match events.as_slice() {
-            [event] => match self.remote.submit(body(event)) {
-                Ok((bytes, duplicate)) => {
-                    match answer::submission(self.policy, event.payload(), &bytes, self.clock.now()) {
-                        Ok(logged) => Ok(vec![(0, Fate::Logged(Box::new(logged), bytes, duplicate))]),
-                        Err(fault) => return self.fault(fault, &bytes),
+            [event] => {
+                let body = parcel.records.first().map(Record::submission).unwrap_or_default();
+                match self.remote.submit(body.into_bytes()) {
+                    Ok((bytes, duplicate)) => {
+                        match answer::submission(self.policy, event.payload(), &bytes, self.clock.now()) {
+                            Ok((logged, proven)) => {
+                                Ok(vec![(0, Fate::Logged(Box::new(logged), Box::new(proven), duplicate))])
+                            }
+                            Err(fault) => return self.fault(fault, &bytes),
+                        }
                     }
+                    Err(error) => Err(error),
                 }
-                Err(error) => Err(error),
-            },
+            }
             many => {
-                let mut lines = Vec::new();
-                for event in many {
-                    lines.extend_from_slice(&body(event));
-                    lines.push(b'\n');
-                }
-                match self.remote.submit_batch(lines) {
+                let lines: String = parcel.records.iter().map(|record| record.submission() + "\n").collect();
+                match self.remote.submit_batch(lines.into_bytes()) {
                     Ok(bytes) => match batch::read(self.remote, self.policy, self.clock.now(), many, &bytes) {
                         Ok(fates) => Ok(fates),
                         Err(BatchFault::Answer(fault)) => return self.fault(fault, &bytes),
@@ -282,9 +291,11 @@ impl<R: Remote, C: Clock> Courier<'_, R, C> {
             let (Some(record), Some(event)) = (parcel.records.get_mut(at), events.get(at)) else { continue };
             let issuer = event.header_text("issuer").unwrap_or_default().to_owned();
             match fate {
-                Fate::Logged(logged, proof, duplicate) => {
-                    files::replace(&record.proof, &proof)?;
-                    if let Some(file) = &record.file {
+                Fate::Logged(logged, proven, duplicate) => {
+                    if let Some(path) = &record.proof {
+                        files::replace(path, &proven.print())?;
+                    }
+                    if let (Some(file), None) = (&record.file, &record.sealed) {
                         let bytes = event.print();
                         if std::fs::read(file).ok().as_deref() != Some(bytes.as_bytes()) {
                             files::replace(file, bytes.as_bytes())?;
@@ -294,15 +305,32 @@ impl<R: Remote, C: Clock> Courier<'_, R, C> {
                     outcome.delivered.push(Delivered {
                         file: record.file.clone(),
                         proof: record.proof.clone(),
+                        proven: *proven,
                         event_id: event.id().hex(),
                         logged: *logged,
                         duplicate,
                     });
                 }
                 Fate::Problem(problem) => {
+                    let bound = event.is_bound();
                     let movable = self.key.is_some_and(|key| event.signers().eq([key.vkey().keyid().as_str()]))
-                        && event.cosigners().is_empty();
+                        && event.cosigners().is_empty()
+                        && !bound;
                     let chained = event.header("nonce").is_none();
+                    let overtaken = match problem.code.as_str() {
+                        "position" => bound,
+                        "skipped" => bound && broken_chains.contains(&issuer),
+                        _ => false,
+                    };
+                    if overtaken {
+                        broken_chains.insert(issuer);
+                        let event_id = event.id().hex();
+                        let kept = self.spool.keep_superseded(&event_id, record)?;
+                        let now = Some(SEAL_AGAIN);
+                        outcome.rejected.push(Rejected { file: record.file.clone(), event_id, problem, kept, now });
+                        gone.insert(at);
+                        continue;
+                    }
                     match problem.code.as_str() {
                         "skipped" => {
                             if movable && chained && broken_chains.contains(&issuer) {
@@ -326,8 +354,9 @@ impl<R: Remote, C: Clock> Courier<'_, R, C> {
                                 broken_chains.insert(issuer);
                             }
                             let event_id = event.id().hex();
-                            let kept = self.spool.keep_refused(&event_id, &event.line())?;
-                            outcome.rejected.push(Rejected { file: record.file.clone(), event_id, problem, kept });
+                            let kept = self.spool.keep_refused(&event_id, record)?;
+                            let file = record.file.clone();
+                            outcome.rejected.push(Rejected { file, event_id, problem, kept, now: None });
                             gone.insert(at);
                         }
                     }
@@ -349,10 +378,6 @@ impl<R: Remote, C: Clock> Courier<'_, R, C> {
             Some(_) | None => Step::Onward,
         })
     }
-}
-
-fn body(event: &EventFile) -> Vec<u8> {
-    format!("{{\"envelope\":{}}}", event.line()).into_bytes()
 }
 
 fn later(error: &HttpError) -> Step {

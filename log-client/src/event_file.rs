@@ -8,6 +8,7 @@ use std::path::Path;
 use vitrine_spec::envelope::{Envelope, EventId, pae};
 use vitrine_spec::json::{self, Value};
 use vitrine_spec::key::Seed;
+use vitrine_spec::statement::Kind;
 
 use crate::exit::Failure;
 use crate::files;
@@ -43,7 +44,11 @@ impl EventFile {
 
     /// Parses an envelope; the reason is in words.
     pub fn parse(bytes: &[u8]) -> Result<EventFile, String> {
-        let envelope = Envelope::parse(bytes, 0).map_err(|refusal| refusal.to_string())?;
+        EventFile::of(Envelope::parse(bytes, 0).map_err(|refusal| refusal.to_string())?)
+    }
+
+    /// The event of an envelope; the reason is in words.
+    pub fn of(envelope: Envelope) -> Result<EventFile, String> {
         let statement = json::parse(&envelope.payload).map_err(|error| format!("payload: {error}"))?;
         if statement.to_jcs() != envelope.payload {
             return Err("the payload is not in its one spelling (JCS)".to_owned());
@@ -94,6 +99,12 @@ impl EventFile {
     /// Whether nobody has signed.
     pub fn is_unsigned(&self) -> bool {
         self.envelope.signatures.is_empty()
+    }
+
+    /// Whether its bytes depend on its place in the chain by more than a signature: a sealed record, and the wraps of a sealing
+    /// key, can be made for another place only by whoever has the values.
+    pub fn is_bound(&self) -> bool {
+        self.kind().and_then(Kind::of).is_some_and(|kind| kind.is_sealed() || kind == Kind::SealingKey)
     }
 
     /// Adds a signature; one of the same key is replaced by itself, since Ed25519 gives one per message.

@@ -70,5 +70,17 @@ pub const PAUSE_MIN: Duration = Duration::from_millis(250);
 /// How often an event is put at a newer place and signed again within one run.
 pub const REPLACE_ATTEMPTS: u32 = 16;
 
+/// Seconds that one window key W serves, and stays in memory (leaf-format.md 6).
+pub const WINDOW_SECONDS: u64 = 3_600;
+
+/// Events after its sealing key for which a window key may be used (leaf-format.md 6).
+pub const WINDOW_EVENTS: u64 = 65_536;
+
+/// Bytes of the answer about the charter: two leaves as base64, their paths, and a checkpoint.
+pub const CHARTER_BYTES_MAX: u64 = 512 * 1024;
+
+/// Versions of a charter that are followed back to the first: one a week for twenty years.
+pub const CHARTER_VERSIONS_MAX: u64 = 1_040;
+
 const _: () = assert!(PROOF_BYTES_MAX > 63 * 45 + CHECKPOINT_BYTES_MAX + ENTRY_BYTES_MAX * 4 / 3 + 128);
 const _: () = assert!(SUBMIT_TIMEOUT.as_secs() > 60, "the log's own answer comes first");

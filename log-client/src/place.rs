@@ -6,8 +6,11 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use vitrine_spec::envelope::EventId;
 use vitrine_spec::hash::Hash;
 use vitrine_spec::json::{INT_MAX, Value};
+use vitrine_spec::text::unb64;
+use vitrine_spec::words::Time;
 
 use crate::event_file::{EventFile, Members, int, number};
 use crate::exit::Failure;
@@ -42,12 +45,21 @@ struct Answer {
     last: Option<Last>,
     #[serde(default)]
     streams: Vec<Stream>,
+    heartbeat_s: Option<u64>,
+    opened: Option<Opening>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Last {
     seq: u64,
     event_id: String,
+    #[serde(default)]
+    recorded: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Opening {
+    leaf: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -58,9 +70,76 @@ struct Stream {
     next_release_seq: u64,
 }
 
+/// Where the next event of a chain goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Next {
+    /// Its number.
+    pub seq: u64,
+    /// The event before it.
+    pub prev: EventId,
+    /// `recorded` of the event before it, 0 when there is none: an event is not below its full hour.
+    pub recorded: Time,
+}
+
+/// What the log says of an issuer that seals.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The epoch that is open.
+    pub epoch: u32,
+    /// The key that is current.
+    pub vkey: String,
+    /// Where the next event goes.
+    pub next: Next,
+    /// The longest silence that its opening promises, seconds.
+    pub heartbeat_s: Option<u64>,
+    /// The first site that its opening lists.
+    pub site: Option<String>,
+}
+
+impl Standing {
+    /// Reads the answer of `/issuers/<name>`.
+    pub fn read(name: &str, answer: &[u8]) -> Result<Standing, Failure> {
+        let (place, answer) = Place::read_all(name, answer)?;
+        let malformed = || {
+            Failure::new(
+                crate::exit::Exit::Unreachable,
+                "issuers.malformed",
+                "the log's answer about an issuer holds no opening",
+            )
+            .side("issuer", name)
+        };
+        let site = match answer.opened {
+            Some(opened) => {
+                let leaf = unb64(&opened.leaf).map_err(|_| malformed())?;
+                let opening = EventFile::parse(&leaf).map_err(|_| malformed())?;
+                match opening.body("sites") {
+                    Some(Value::Array(sites)) if opening.kind() == Some("issuer-open") => {
+                        sites.first().and_then(Value::as_text).map(str::to_owned)
+                    }
+                    Some(_) | None => None,
+                }
+            }
+            None => None,
+        };
+        let prev = EventId::from_hex(&place.prev).ok_or_else(malformed)?;
+        let recorded = Time::new(answer.last.map_or(0, |last| last.recorded));
+        Ok(Standing {
+            epoch: place.epoch,
+            vkey: place.vkey,
+            next: Next { seq: place.seq, prev, recorded },
+            heartbeat_s: answer.heartbeat_s,
+            site,
+        })
+    }
+}
+
 impl Place {
     /// Reads the answer of `/issuers/<name>`.
     pub fn read(name: &str, answer: &[u8]) -> Result<Place, Failure> {
+        Place::read_all(name, answer).map(|(place, _)| place)
+    }
+
+    fn read_all(name: &str, answer: &[u8]) -> Result<(Place, Answer), Failure> {
         let malformed = |why: String| {
             Failure::new(
                 crate::exit::Exit::Unreachable,
@@ -86,13 +165,14 @@ impl Place {
                 .side("last epoch", answer.epoch)
                 .now("the operator opens it again with: log-client event new issuer-open --epoch N"));
         }
-        let (seq, prev) = answer.last.map_or((1, ZEROS.to_owned()), |last| (last.seq + 1, last.event_id));
+        let (seq, prev) =
+            answer.last.as_ref().map_or((1, ZEROS.to_owned()), |last| (last.seq + 1, last.event_id.clone()));
         let releases = answer
             .streams
-            .into_iter()
-            .map(|stream| ((stream.package_id, stream.channel), stream.next_release_seq))
+            .iter()
+            .map(|stream| ((stream.package_id.clone(), stream.channel.clone()), stream.next_release_seq))
             .collect();
-        Ok(Place { epoch: answer.epoch, vkey: answer.vkey, seq, prev, releases })
+        Ok((Place { epoch: answer.epoch, vkey: answer.vkey.clone(), seq, prev, releases }, answer))
     }
 
     /// Puts an event at this place and advances past it; `renumber` also replaces a release_seq that is there.

@@ -7,7 +7,8 @@
 //! lock                  held while a submit works here
 //! pending/<number>      a version line, then one JSON line per event
 //! refused/<event_id>    what the log refused, kept: it may be corrected and signed again
-//! superseded/<event_id> what was signed for a place that another event took, kept likewise
+//! superseded/<event_id> what was signed for a place that another event took, kept likewise; of a sealed type with its record,
+//!                       which the readers can open when its sealing key is logged
 //! evidence/<digest>     answers of a log that misbehaved, verbatim
 //! proofs/<event_id>     proofs of events that came on standard input
 //! ```
@@ -35,8 +36,8 @@ const PARCEL_BYTES_MAX: u64 = BATCH_BYTES_MAX as u64 + BATCH_LINES_MAX as u64 * 
 pub struct Record {
     /// The file it was read from, absolute; none when it came on standard input.
     pub file: Option<PathBuf>,
-    /// Where its proof goes, absolute.
-    pub proof: PathBuf,
+    /// Where its proof goes, absolute; none where whoever sent it takes the proof from the outcome.
+    pub proof: Option<PathBuf>,
     /// SHA-256 of that file when it was taken on, hex: recognises the same command run again.
     pub source: String,
     /// The envelope as it will be sent, or without signatures while it has no place.
@@ -45,6 +46,24 @@ pub struct Record {
     pub unplaced: bool,
     /// Whether the release_seq of an update was left to the log, and may be given anew.
     pub asks_release: bool,
+    /// The sealed record of a sealed type, base64: ciphertext, like everything else that this spool holds of an access.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<String>,
+}
+
+impl Record {
+    /// What is sent and, when it was refused, kept: `{envelope}`, with `sealed` for a sealed type.
+    pub fn submission(&self) -> String {
+        match &self.sealed {
+            Some(sealed) => format!("{{\"envelope\":{},\"sealed\":\"{sealed}\"}}", self.envelope),
+            None => format!("{{\"envelope\":{}}}", self.envelope),
+        }
+    }
+
+    /// What is kept of it: an event file, or the submission where there is more than the event.
+    fn kept(&self) -> String {
+        if self.sealed.is_some() { self.submission() } else { self.envelope.clone() }
+    }
 }
 
 /// What one run of `submit` took on for one log, at most one batch.
@@ -122,25 +141,29 @@ impl Spool {
 
     /// Every parcel, oldest first.
     pub fn pending(&self) -> Result<Vec<Parcel>, Failure> {
+        self.numbers()?.into_iter().map(|number| self.read(number)).collect()
+    }
+
+    /// The numbers of the parcels, ascending.
+    fn numbers(&self) -> Result<Vec<u64>, Failure> {
         let dir = self.dir.join("pending");
-        let mut parcels = Vec::new();
+        let mut numbers: Vec<u64> = Vec::new();
         for entry in fs::read_dir(&dir).map_err(|error| failed(&dir, &error))? {
             let entry = entry.map_err(|error| failed(&dir, &error))?;
             // A `.tmp` name is a write that did not finish: what it was to replace is still there.
-            let Some(number) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-            parcels.push(self.read(number)?);
+            numbers.extend(entry.file_name().to_str().and_then(|name| name.parse::<u64>().ok()));
         }
-        parcels.sort_by_key(|parcel| parcel.number);
-        Ok(parcels)
+        numbers.sort_unstable();
+        Ok(numbers)
     }
 
     /// Takes on events for `log`, in parcels of at most one batch; durable when it returns.
     pub fn add(&self, log: &str, records: Vec<Record>) -> Result<Vec<Parcel>, Failure> {
-        let mut number = self.pending()?.last().map_or(1, |parcel| parcel.number + 1);
+        let mut number = self.numbers()?.last().map_or(1, |last| last + 1);
         let mut parcels: Vec<Parcel> = Vec::new();
         let mut bytes = 0;
         for record in records {
-            let next = record.envelope.len() + 1;
+            let next = record.envelope.len() + record.sealed.as_ref().map_or(0, String::len) + 1;
             let full = parcels
                 .last()
                 .is_none_or(|parcel| parcel.records.len() == BATCH_LINES_MAX || bytes + next > BATCH_BYTES_MAX / 2);
@@ -176,13 +199,13 @@ impl Spool {
     }
 
     /// Keeps an event that the log refused.
-    pub fn keep_refused(&self, event_id: &str, envelope: &str) -> Result<PathBuf, Failure> {
-        self.keep("refused", &format!("{event_id}.json"), envelope.as_bytes())
+    pub fn keep_refused(&self, event_id: &str, record: &Record) -> Result<PathBuf, Failure> {
+        self.keep("refused", &format!("{event_id}.json"), record.kept().as_bytes())
     }
 
     /// Keeps an event whose place went to another one.
-    pub fn keep_superseded(&self, event_id: &str, envelope: &str) -> Result<PathBuf, Failure> {
-        self.keep("superseded", &format!("{event_id}.json"), envelope.as_bytes())
+    pub fn keep_superseded(&self, event_id: &str, record: &Record) -> Result<PathBuf, Failure> {
+        self.keep("superseded", &format!("{event_id}.json"), record.kept().as_bytes())
     }
 
     /// Keeps an answer of a log that misbehaved.
@@ -236,11 +259,12 @@ mod tests {
     fn record(n: usize) -> Record {
         Record {
             file: Some(PathBuf::from(format!("/tmp/{n}.json"))),
-            proof: PathBuf::from(format!("/tmp/{n}.json.tlog-proof")),
+            proof: Some(PathBuf::from(format!("/tmp/{n}.json.tlog-proof"))),
             source: "00".repeat(32),
             envelope: format!("{{\"n\":{n}}}"),
             unplaced: n.is_multiple_of(2),
             asks_release: false,
+            sealed: None,
         }
     }
 
@@ -300,8 +324,12 @@ mod tests {
     fn what_was_refused_or_superseded_is_kept() {
         let dir = tempfile::tempdir().unwrap();
         let spool = Spool::open(dir.path(), Duration::ZERO).unwrap();
-        for path in [spool.keep_refused("ab", "{}").unwrap(), spool.keep_superseded("ab", "{}").unwrap()] {
-            assert_eq!(fs::read(path).unwrap(), b"{}");
+        let plain = record(1);
+        let sealed = Record { sealed: Some("AAAA".to_owned()), ..record(1) };
+        for (record, want) in [(plain, "{\"n\":1}"), (sealed, "{\"envelope\":{\"n\":1},\"sealed\":\"AAAA\"}")] {
+            for path in [spool.keep_refused("ab", &record).unwrap(), spool.keep_superseded("ab", &record).unwrap()] {
+                assert_eq!(fs::read_to_string(path).unwrap(), want);
+            }
         }
         assert!(spool.keep_evidence(b"note").unwrap().starts_with(dir.path().join("evidence")));
     }

@@ -284,6 +284,13 @@ impl World {
         TlogProof { extra, index: at, hashes, checkpoint: self.note(bend) }.print()
     }
 
+    /// An entry with its path, as look-ups show it.
+    fn entry_json(&self, index: usize) -> serde_json::Value {
+        let hashes = inclusion(self, LeafIndex::new(index as u64), TreeSize::new(self.size() as u64)).unwrap();
+        let hashes: Vec<String> = hashes.iter().map(|hash| b64(hash.as_bytes())).collect();
+        json!({"index": index, "event_id": self.event(index).id().hex(), "leaf": b64(&self.leaves.borrow()[index]), "hashes": hashes})
+    }
+
     /// The next bend; a `Busy` one is the whole answer.
     fn bend(&self) -> Result<Option<Bend>, HttpError> {
         match self.bends.borrow_mut().pop_front() {
@@ -346,6 +353,21 @@ impl Remote for World {
             .collect();
         let last = issuer.last.map(|last| json!({"seq": last.seq, "event_id": last.event_id.hex()}));
         let body = json!({"epoch": issuer.epoch, "vkey": issuer.vkey.to_string(), "open": issuer.open, "last": last, "streams": streams});
+        Ok(body.to_string().into_bytes())
+    }
+
+    fn charter(&self) -> Result<Vec<u8>, HttpError> {
+        let index = self.state.borrow().charter.as_ref().unwrap().index.get() as usize;
+        let mut body = self.entry_json(index);
+        body["checkpoint"] = String::from_utf8(self.note(None)).unwrap().into();
+        Ok(body.to_string().into_bytes())
+    }
+
+    fn lookup(&self, query: &str) -> Result<Vec<u8>, HttpError> {
+        let wanted = query.strip_prefix("event_id=").unwrap();
+        let found = self.events.borrow().iter().position(|event| event.id.hex() == wanted);
+        let entries: Vec<_> = found.map(|index| self.entry_json(index)).into_iter().collect();
+        let body = json!({"checkpoint": String::from_utf8(self.note(None)).unwrap(), "entries": entries});
         Ok(body.to_string().into_bytes())
     }
 

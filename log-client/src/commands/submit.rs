@@ -7,7 +7,10 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde_json::json;
+use vitrine_spec::envelope::Submission;
 use vitrine_spec::hash::Hash;
+use vitrine_spec::statement::Kind;
+use vitrine_spec::text::b64;
 
 use crate::clock;
 use crate::deliver::{Clock, Courier, Outcome, exit_of};
@@ -126,7 +129,7 @@ pub fn run(args: Submit, out: &Out) -> Result<Exit, Failure> {
         for delivered in
             outcomes.iter().flat_map(|outcome| &outcome.delivered).filter(|delivered| delivered.file.is_none())
         {
-            out.data(&files::read(&delivered.proof, crate::limits::PROOF_BYTES_MAX)?);
+            out.data(&delivered.proven.print());
         }
         return Ok(out.report_beside_data(&report));
     }
@@ -158,7 +161,7 @@ fn take_on(spool: &Spool, log: &str, given: Vec<Record>) -> Result<(Vec<Parcel>,
 
 fn record(file: &Path, spool: &Path) -> Result<Record, Failure> {
     let bytes = files::read(file, EVENT_FILE_BYTES_MAX)?;
-    let event = EventFile::parse_named(file, &bytes)?;
+    let (event, sealed) = parse(file, &bytes)?;
     let wants_place = event.wants_place();
     if wants_place {
         crate::draft::check_members(&event)?;
@@ -177,12 +180,33 @@ fn record(file: &Path, spool: &Path) -> Result<Record, Failure> {
     };
     Ok(Record {
         file: name,
-        proof,
+        proof: Some(proof),
         source: Hash::of(&bytes).hex(),
         envelope: event.line(),
         unplaced: wants_place,
         asks_release: event.kind() == Some("update") && event.body("release_seq").is_none(),
+        sealed,
     })
+}
+
+/// An event file, or for a sealed type what is sent: `{envelope, sealed}`, as a spool keeps it.
+fn parse(file: &Path, bytes: &[u8]) -> Result<(EventFile, Option<String>), Failure> {
+    if let Ok(Submission { envelope, sealed }) = Submission::parse(bytes, 1) {
+        let event = EventFile::of(envelope).map_err(|why| {
+            Failure::refused("event.malformed", "this submission holds no event")
+                .side("file", file.display())
+                .side("reason", why)
+        })?;
+        return Ok((event, sealed.map(|record| b64(&record))));
+    }
+    let event = EventFile::parse_named(file, bytes)?;
+    if event.kind().and_then(Kind::of).is_some_and(Kind::is_sealed) {
+        return Err(Failure::refused("event.sealed", "an event of this type comes with its sealed record")
+            .side("file", file.display())
+            .side("type", event.kind().unwrap_or_default())
+            .now("accesses are sealed and sent by `import` and `gateway`; a file of theirs is {\"envelope\": …, \"sealed\": …}"));
+    }
+    Ok((event, None))
 }
 
 fn tell(outcome: &Outcome, out: &Out) {
@@ -200,6 +224,9 @@ fn tell(outcome: &Outcome, out: &Out) {
             rejected.problem.detail,
             rejected.kept.display()
         ));
+        if let Some(now) = rejected.now {
+            out.line(&format!("  now: {now}"));
+        }
     }
 }
 
@@ -249,7 +276,7 @@ fn report(outcomes: &[Outcome], parcels: &[Parcel], spool: &Spool) -> Report {
             });
             let refused = outcome.rejected.iter().map(|rejected| {
                 json!({"state": "refused", "file": rejected.file, "event_id": rejected.event_id, "code": rejected.problem.code,
-                    "detail": rejected.problem.detail, "kept": rejected.kept})
+                    "detail": rejected.problem.detail, "kept": rejected.kept, "now": rejected.now})
             });
             logged.chain(refused).collect::<Vec<_>>()
         })

@@ -32,11 +32,12 @@ impl Desk {
         let file = self.dir.path().join(name);
         std::fs::write(&file, event.print()).unwrap();
         Record {
-            proof: files::beside(&file, "tlog-proof"),
+            proof: Some(files::beside(&file, "tlog-proof")),
             source: Hash::of(event.print().as_bytes()).hex(),
             envelope: event.line(),
             unplaced: event.wants_place(),
             asks_release: event.kind() == Some("update") && event.body("release_seq").is_none(),
+            sealed: None,
             file: Some(file),
         }
     }
@@ -76,7 +77,7 @@ impl Desk {
     fn check_proof(&self, name: &str, index: u64) {
         let event = EventFile::read(&self.dir.path().join(name)).unwrap();
         let bytes = std::fs::read(self.dir.path().join(format!("{name}.tlog-proof"))).unwrap();
-        let logged = answer::submission(&self.policy, event.payload(), &bytes, self.watch.now()).unwrap();
+        let (logged, _) = answer::submission(&self.policy, event.payload(), &bytes, self.watch.now()).unwrap();
         assert_eq!((logged.index.get(), logged.origin.as_str()), (index, ORIGIN));
     }
 }
@@ -327,6 +328,14 @@ impl Stubborn<'_> {
 impl Remote for Stubborn<'_> {
     fn issuer(&self, name: &str) -> Result<Vec<u8>, HttpError> {
         self.0.issuer(name)
+    }
+
+    fn charter(&self) -> Result<Vec<u8>, HttpError> {
+        self.0.charter()
+    }
+
+    fn lookup(&self, query: &str) -> Result<Vec<u8>, HttpError> {
+        Remote::lookup(self.0, query)
     }
 
     fn submit(&self, body: Vec<u8>) -> Result<(Vec<u8>, bool), HttpError> {
