@@ -1,7 +1,7 @@
 //! Admission: whether a log takes an event, and what that changes (80-admission.md, A; leaf-format.md 9).
 //!
 //! Pure: the shell fetches the facts that `plan` names and applies the effects that `judge` gives. Folding it over the leaves
-//! from entry 0 yields the server's state. Outside the fold: whether an event is from the future, whether attachments are here.
+//! from entry 0 yields the server's state. Outside the fold: whether an event is from the future, whether attachments are here, whether a sealed record fits.
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -27,6 +27,7 @@ use crate::words::{Name, Read, Time};
 mod change;
 mod refs;
 mod rules;
+mod sealed;
 mod signers;
 
 /// An event whose envelope, spelling and origin are right; its members are not read yet.
@@ -35,7 +36,20 @@ pub struct Draft {
     id: EventId,
     envelope: Envelope,
     payload: Value,
-    sealed: Option<Vec<u8>>,
+    record: Record,
+}
+
+/// The sealed record beside an event.
+#[derive(Clone, Debug)]
+enum Record {
+    /// A leaf or a file: records are elsewhere.
+    Elsewhere,
+    /// A submission without one.
+    Missing,
+    /// A submission with one.
+    Here(Vec<u8>),
+    /// It was here and was taken.
+    Taken,
 }
 
 impl Draft {
@@ -44,46 +58,68 @@ impl Draft {
         self.id
     }
 
+    /// Takes the sealed record that was submitted, to be kept beside the leaf; `None` when none was.
+    pub fn take_record(&mut self) -> Option<Vec<u8>> {
+        match core::mem::replace(&mut self.record, Record::Taken) {
+            Record::Here(record) => Some(record),
+            other => {
+                self.record = other;
+                None
+            }
+        }
+    }
+
     /// Type, sizes, member tables; on the state depend whether the log takes the type and whether it is chained.
     pub fn parse(self, state: &State) -> Read<Event> {
         let kind = statement::kind_of(&self.payload)?;
         rules::check_taken(state, kind)?;
         let statement = Statement::read(&self.payload, self.envelope.payload.len())?;
-        if self.sealed.is_some() {
-            return Err(Refusal::Malformed(format!(
-                "a sealed record came with an event of type {kind}, which is not sealed"
-            )));
+        match (&self.record, kind.is_sealed()) {
+            (Record::Here(_) | Record::Taken, false) => {
+                return Err(Refusal::Malformed(format!(
+                    "a sealed record came with an event of type {kind}, which is not sealed"
+                )));
+            }
+            (Record::Missing, true) => {
+                return Err(Refusal::Malformed(format!(
+                    "no sealed record came with an event of type {kind}, which is sealed"
+                )));
+            }
+            _ => {}
         }
         rules::check_chained(state, &statement)?;
         Ok(Event { id: self.id, envelope: self.envelope, statement })
     }
 }
 
-fn draft(submission: Submission, origin: &Origin) -> Read<Draft> {
-    let Submission { envelope, sealed } = submission;
+fn draft(envelope: Envelope, record: Record, origin: &Origin) -> Read<Draft> {
     let payload = event::parse_payload(&envelope.payload)?;
     statement::check_origin(&payload, origin)?;
-    Ok(Draft { id: envelope.id(), envelope, payload, sealed })
+    Ok(Draft { id: envelope.id(), envelope, payload, record })
+}
+
+fn submitted(submission: Submission, origin: &Origin) -> Read<Draft> {
+    draft(submission.envelope, submission.sealed.map_or(Record::Missing, Record::Here), origin)
 }
 
 /// Reads a submission: envelope, strict JSON and JCS, origin.
 pub fn read(submission: &[u8], origin: &Origin) -> Read<Draft> {
-    draft(Submission::parse(submission, 1)?, origin)
+    submitted(Submission::parse(submission, 1)?, origin)
 }
 
 /// Reads a submission that need not be signed, for [`judge_unsigned`].
 pub fn read_unsigned(submission: &[u8], origin: &Origin) -> Read<Draft> {
-    draft(Submission::parse(submission, 0)?, origin)
+    submitted(Submission::parse(submission, 0)?, origin)
 }
 
 /// Reads an envelope that stands alone, such as the file of a charter.
 pub fn read_envelope(envelope: &[u8], origin: &Origin) -> Read<Draft> {
-    draft(Submission { envelope: Envelope::parse(envelope, 1)?, sealed: None }, origin)
+    draft(Envelope::parse(envelope, 1)?, Record::Elsewhere, origin)
 }
 
 /// Reads the bytes of a leaf.
 pub fn read_leaf(leaf: &[u8], origin: &Origin) -> Read<Draft> {
-    draft(Submission { envelope: Envelope::parse_leaf(leaf)?, sealed: None }, origin)
+    draft(Envelope::parse_leaf(leaf)?, Record::Elsewhere, origin)
 }
 
 /// Reads a leaf that was admitted before.
@@ -127,6 +163,7 @@ pub struct Logged {
 pub struct Facts {
     events: BTreeMap<Query, Logged>,
     attachments: BTreeMap<Hash, u64>,
+    record: Option<(Hash, u64)>,
 }
 
 impl Facts {
@@ -140,6 +177,11 @@ impl Facts {
     /// Adds an attachment that is here, with its size in bytes.
     pub fn insert_attachment(&mut self, sha256: Hash, size: u64) {
         self.attachments.insert(sha256, size);
+    }
+
+    /// Adds the sealed record that came with the event: its digest and size.
+    pub fn insert_record(&mut self, record: &[u8]) {
+        self.record = Some((Hash::of(record), record.len() as u64));
     }
 
     /// The event that answers a query.
@@ -177,13 +219,18 @@ pub fn plan(event: &Event) -> Vec<Query> {
                     .extend(previous.map(|(named, name)| Query::At(name, holder.epoch.saturating_sub(1), named.seq)));
             }
         }
+        Body::Erasure(erasure) => {
+            queries.extend(erasure.targets().iter().map(|t| Query::At(t.at.issuer.clone(), t.at.epoch, t.at.seq)))
+        }
         Body::Heartbeat { .. }
         | Body::Build(_)
         | Body::Rebuild(_)
         | Body::Review(_)
         | Body::Update(_)
         | Body::Revoke(_)
-        | Body::Incident(_) => {}
+        | Body::Incident(_)
+        | Body::SealingKey(_)
+        | Body::Access => {}
     }
     queries.extend(event.statement.attachments.iter().map(|found| Query::Attachment(found.sha256)));
     queries
@@ -223,7 +270,7 @@ pub fn check_signatures(event: &Event, keys: &[Vkey]) -> Read<()> {
 /// Decides about an event that is no duplicate and whose signatures verify.
 ///
 /// `arrival` is the server's clock when the event arrives; in the fold there is none, and neither the future nor
-/// attachments are looked at.
+/// attachments and sealed records are looked at.
 pub fn judge(state: &State, facts: &Facts, event: &Event, arrival: Option<Time>) -> Read<Effects> {
     decide(state, facts, event, arrival, true)
 }
@@ -248,6 +295,9 @@ fn decide(state: &State, facts: &Facts, event: &Event, arrival: Option<Time>, si
     rules::check_header(state, statement, arrival)?;
     refs::check(facts, statement)?;
     rules::check_body(state, facts, event)?;
+    if arrival.is_some() {
+        sealed::check_record(facts, statement)?;
+    }
     crate::body::check_named(&statement.body, &statement.attachments)?;
     Ok(change::effects(state, facts, event))
 }

@@ -116,7 +116,7 @@ impl Submission {
         }
         let value = json::parse(bytes).map_err(|error| Refusal::Malformed(format!("submission: {error}")))?;
         let mut members = Members::of("", &value)?;
-        let envelope = Envelope::read(members.req("envelope")?, least)?;
+        let envelope = Envelope::read(members.req("envelope")?, PAYLOAD_TYPE, least)?;
         let sealed = match members.opt_text("sealed")? {
             Some(text) => Some(text::unb64(text).map_err(|error| Refusal::Malformed(format!("sealed: {error}")))?),
             None => None,
@@ -138,8 +138,13 @@ impl Submission {
 impl Envelope {
     /// Reads the JSON of an envelope in any spelling [E-5]; `least` signatures must be there.
     pub fn parse(bytes: &[u8], least: usize) -> Read<Envelope> {
+        Envelope::parse_of(bytes, PAYLOAD_TYPE, least)
+    }
+
+    /// As [`Envelope::parse`], of another payload type than that of events.
+    pub fn parse_of(bytes: &[u8], payload_type: &str, least: usize) -> Read<Envelope> {
         let value = json::parse(bytes).map_err(|error| Refusal::Malformed(format!("envelope: {error}")))?;
-        Envelope::read(&value, least)
+        Envelope::read(&value, payload_type, least)
     }
 
     /// Reads the bytes of a leaf: exactly what [`Envelope::leaf`] prints [E-3].
@@ -152,15 +157,12 @@ impl Envelope {
         }
     }
 
-    fn read(value: &Value, least: usize) -> Read<Envelope> {
+    fn read(value: &Value, want_type: &str, least: usize) -> Read<Envelope> {
         let read = || {
             let mut members = Members::of("envelope", value)?;
             let payload_type = members.text("payloadType")?;
-            if payload_type != PAYLOAD_TYPE {
-                return words::value(
-                    "envelope.payloadType",
-                    format!("{} is not {PAYLOAD_TYPE}", Quote::of(payload_type)),
-                );
+            if payload_type != want_type {
+                return words::value("envelope.payloadType", format!("{} is not {want_type}", Quote::of(payload_type)));
             }
             let payload = match text::unb64(members.text("payload")?) {
                 Ok(payload) => payload,
@@ -193,6 +195,11 @@ impl Envelope {
 
     /// The JSON value.
     pub fn value(&self) -> Value {
+        self.value_of(PAYLOAD_TYPE)
+    }
+
+    /// As [`Envelope::value`], of another payload type than that of events.
+    pub fn value_of(&self, payload_type: &str) -> Value {
         let signatures = self
             .signatures
             .iter()
@@ -202,7 +209,7 @@ impl Envelope {
             .collect();
         Value::object([
             ("payload", text::b64(&self.payload).into()),
-            ("payloadType", PAYLOAD_TYPE.into()),
+            ("payloadType", payload_type.into()),
             ("signatures", Value::Array(signatures)),
         ])
     }

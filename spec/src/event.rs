@@ -10,10 +10,10 @@ use crate::body::{self, Body};
 use crate::envelope::{Envelope, EventId};
 use crate::hash::Hash;
 use crate::json::{self, Value};
-use crate::limits::PAYLOAD_BYTES_MAX;
+use crate::limits::{PAYLOAD_BYTES_MAX, SEALED_PAYLOAD_BYTES_MAX};
 use crate::refusal::Refusal;
 pub use crate::statement::check_origin;
-use crate::statement::{self, Attachment, Header, Kind, PREDICATE_BASE, STATEMENT_TYPE, Subject};
+use crate::statement::{self, Attachment, Header, Kind, Outer, PREDICATE_BASE, STATEMENT_TYPE, Sealed, Subject};
 use crate::words::Read;
 
 /// A statement with its body.
@@ -29,6 +29,10 @@ pub struct Statement {
     pub body: Body,
     /// Documents behind it.
     pub attachments: Vec<Attachment>,
+    /// The commitment to the fields; exactly of a sealed type.
+    pub commit: Option<Hash>,
+    /// The sealed record; exactly of a sealed type.
+    pub sealed: Option<Sealed>,
 }
 
 impl Statement {
@@ -38,12 +42,13 @@ impl Statement {
         if !kind.is_taken() {
             return Err(body::later(kind));
         }
-        if bytes > PAYLOAD_BYTES_MAX {
-            return Err(Refusal::TooLarge { what: "a payload", got: bytes, most: PAYLOAD_BYTES_MAX });
+        let most = if kind.is_sealed() { SEALED_PAYLOAD_BYTES_MAX } else { PAYLOAD_BYTES_MAX };
+        if bytes > most {
+            return Err(Refusal::TooLarge { what: "a payload", got: bytes, most });
         }
-        let outer = statement::read_outer(payload, kind)?;
-        let body = Body::read(kind, outer.header.epoch, outer.body)?;
-        Ok(Statement { kind, subject: outer.subject, header: outer.header, body, attachments: outer.attachments })
+        let Outer { kind, subject, header, attachments, commit, sealed, body } = statement::read_outer(payload, kind)?;
+        let body = Body::read(kind, header.epoch, body)?;
+        Ok(Statement { kind, subject, header, body, attachments, commit, sealed })
     }
 
     /// Every SHA-256 of the subject, and of a rebuild what was produced.
@@ -66,7 +71,10 @@ impl Statement {
             | Body::Heartbeat { .. }
             | Body::Rebuild(_)
             | Body::Revoke(_)
-            | Body::Incident(_) => None,
+            | Body::Incident(_)
+            | Body::SealingKey(_)
+            | Body::Access
+            | Body::Erasure(_) => None,
         }
     }
 }
@@ -127,15 +135,31 @@ pub fn parse_payload(bytes: &[u8]) -> Read<Value> {
 ///
 /// `header`, `body` and `subject` are what the tables say; nothing is checked here: `admission` and [`Event::read`] do that.
 pub fn statement_value(kind: Kind, subject: Value, header: Value, body: Value, attachments: Option<Value>) -> Value {
-    let mut predicate = Vec::from([("hdr".to_string(), header), ("body".to_string(), body)]);
-    if let Some(attachments) = attachments {
-        predicate.push(("attachments".to_string(), attachments));
-    }
+    let mut predicate = Vec::from([("hdr", header), ("body", body)]);
+    predicate.extend(attachments.map(|attachments| ("attachments", attachments)));
+    statement_of(kind, subject, predicate)
+}
+
+/// As [`statement_value`], for a sealed type: its subject is the record, its body empty.
+pub fn sealed_statement_value(kind: Kind, header: Value, commit: &Hash, sealed: &Sealed) -> Value {
+    let digest = Value::object([("sha256", sealed.sha256.hex().into())]);
+    let subject = Value::Array(Vec::from([Value::object([("digest", digest)])]));
+    let predicate = Vec::from([
+        ("hdr", header),
+        ("body", Value::object([])),
+        ("commit", commit.hex().into()),
+        ("sealed", sealed.value()),
+    ]);
+    statement_of(kind, subject, predicate)
+}
+
+fn statement_of(kind: Kind, subject: Value, predicate: Vec<(&str, Value)>) -> Value {
+    let predicate = predicate.into_iter().map(|(name, value)| (name.to_string(), value));
     Value::object([
         ("_type", STATEMENT_TYPE.into()),
         ("subject", subject),
         ("predicateType", predicate_type(kind).into()),
-        ("predicate", Value::Object(predicate.into_iter().collect())),
+        ("predicate", Value::Object(predicate.collect())),
     ])
 }
 

@@ -67,6 +67,33 @@ const _: () = assert!(ADD_CHECKPOINT_BYTES_MAX < 300 * 1024, "one request is a s
 
 /// Bytes of a payload of a type that is not sealed [L-12]; in base64 with nine signatures a leaf is below 61,440.
 pub const PAYLOAD_BYTES_MAX: usize = 40_000;
+/// Bytes of a payload of a sealed type [L-12].
+pub const SEALED_PAYLOAD_BYTES_MAX: usize = 8_192;
+/// Bytes of a slot: K and the tag.
+pub const SLOT_BYTES: usize = 48;
+/// Steps in which a record grows: the length of its plain text.
+pub const STEP_BYTES: usize = 1_024;
+/// Bytes of the tag of the ciphertext.
+pub const TAG_BYTES: usize = 16;
+/// Steps of a record, at most [R-15].
+pub const STEPS_MAX: usize = 32;
+/// Bytes of a sealed record, at most: 48 + 1024 · 32 + 16 [R-15].
+pub const RECORD_BYTES_MAX: usize = SLOT_BYTES + STEP_BYTES * STEPS_MAX + TAG_BYTES;
+
+/// Seconds after its `recorded` for which a sealing key is open [A-27].
+pub const SEALING_KEY_S: u64 = 3_600;
+/// Events after it for which a sealing key is open [A-27].
+pub const SEALING_KEY_EVENTS: u64 = 65_536;
+/// Entries of one read request [Q-2].
+pub const READ_ENTRIES_MAX: u64 = 65_536;
+/// Seconds that a read request may be valid [Q-7].
+pub const READ_EXPIRES_S: u64 = 300;
+/// Seconds that an attach request may be valid [Q-7].
+pub const ATTACH_EXPIRES_S: u64 = 3_600;
+/// Bytes of an attachment [Q-3].
+pub const ATTACHMENT_BYTES_MAX: u64 = 1 << 30;
+/// Bytes of a request behind `DSSE `, decoded: a purpose of 256 bytes may be escaped sixfold [Q-1].
+pub const REQUEST_BYTES_MAX: usize = 8_192;
 /// Bytes of a submission: an envelope of the largest payload, and a sealed record of 32 KiB in base64 [E-5].
 pub const SUBMISSION_BYTES_MAX: usize = 128 * 1024;
 /// Lines of one NDJSON body.
@@ -77,4 +104,5 @@ pub const NDJSON_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const RECORDED_AHEAD_S: u64 = 60;
 
 const _: () = assert!(PAYLOAD_BYTES_MAX.div_ceil(3) * 4 + 9 * 256 + 128 <= 61_440, "a leaf is below 61,440 bytes");
+const _: () = assert!(RECORD_BYTES_MAX.div_ceil(3) * 4 + 61_440 * 4 / 3 <= SUBMISSION_BYTES_MAX, "a submission fits");
 const _: () = assert!(61_440 <= ENTRY_BYTES_MAX, "every leaf is an entry");

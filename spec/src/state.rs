@@ -11,12 +11,13 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::body::charter::{Charter, Role};
+use crate::body::charter::{Charter, Reader, Role};
 use crate::body::issuer::{Chained, Open, Reason, Stream};
 use crate::envelope::EventId;
 use crate::hash::Hash;
 use crate::json::{self, Value};
 use crate::key::{KeyKind, Vkey};
+use crate::limits::{SEALING_KEY_EVENTS, SEALING_KEY_S};
 use crate::refusal::Refusal;
 use crate::statement::{Kind, Named};
 use crate::tree::{LeafIndex, TreeSize};
@@ -31,14 +32,25 @@ pub struct InForce {
     pub index: LeafIndex,
     /// The event of version 1: the log's fingerprint.
     pub first: EventId,
+    /// The entry of the version that last changed the readers, or first named them.
+    pub readers_since: LeafIndex,
     /// What it says.
     pub charter: Arc<Charter>,
     text: Arc<[u8]>,
 }
 
 impl InForce {
-    pub(crate) fn new(id: EventId, index: LeafIndex, first: EventId, charter: Charter, body: &Value) -> InForce {
-        InForce { id, index, first, charter: Arc::new(charter), text: body.to_jcs().into() }
+    pub(crate) fn new(
+        id: EventId,
+        index: LeafIndex,
+        before: Option<&InForce>,
+        charter: Charter,
+        body: &Value,
+    ) -> InForce {
+        let same = before.filter(|before| before.charter.readers == charter.readers);
+        let readers_since = same.map_or(index, |before| before.readers_since);
+        let first = before.map_or(id, |before| before.first);
+        InForce { id, index, first, readers_since, charter: Arc::new(charter), text: body.to_jcs().into() }
     }
 }
 
@@ -102,6 +114,17 @@ pub struct Link {
     pub index: LeafIndex,
 }
 
+/// The newest sealing key of an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SealingLink {
+    /// Its position.
+    pub seq: u64,
+    /// When its issuer says it was recorded.
+    pub recorded: Time,
+    /// Its entry.
+    pub index: LeafIndex,
+}
+
 /// What changes with every event of an issuer's epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Chain {
@@ -111,6 +134,8 @@ pub struct Chain {
     pub to: Option<Time>,
     /// The last entry, chained or not.
     pub newest: Option<LeafIndex>,
+    /// The newest sealing key.
+    pub sealing: Option<SealingLink>,
 }
 
 /// Name and epoch of an issuer.
@@ -176,6 +201,8 @@ pub struct IssuerView<'a> {
     pub streams: Vec<(&'a Stream, u64)>,
     /// The sites it names.
     pub sites: &'a [String],
+    /// Its newest sealing key.
+    pub sealing: Option<SealingLink>,
 }
 
 /// The state after some entries. `Default` is before entry 0.
@@ -246,6 +273,32 @@ impl State {
         self.chains.get(&(issuer.clone(), epoch)).copied().unwrap_or_default()
     }
 
+    /// Who may open sealed records now.
+    pub fn readers(&self) -> &[Reader] {
+        self.charter.as_ref().map_or(&[], |in_force| &in_force.charter.readers)
+    }
+
+    /// The newest sealing key of an epoch, while an event recorded at `recorded` at position `seq` may use it; in words why
+    /// not.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn sealing_key(&self, issuer: &Name, epoch: u32, recorded: Time, seq: u64) -> Result<SealingLink, String> {
+        let chain = self.chain(issuer, epoch);
+        let newest = chain.sealing.ok_or_else(|| format!("{issuer}, epoch {epoch}, has logged no sealing key"))?;
+        let named = format!("the sealing key at seq {}, recorded {}", newest.seq, newest.recorded);
+        if recorded.get() > newest.recorded.get().saturating_add(SEALING_KEY_S) {
+            return Err(format!("{named}, is open for {SEALING_KEY_S} s, the event is recorded {recorded}"));
+        }
+        if seq > newest.seq.saturating_add(SEALING_KEY_EVENTS) {
+            return Err(format!("{named}, is open for {SEALING_KEY_EVENTS} events, the event is at seq {seq}"));
+        }
+        match &self.charter {
+            Some(in_force) if newest.index > in_force.readers_since => Ok(newest),
+            _ => Err(format!("{named}, was closed by the charter that changed the readers")),
+        }
+    }
+
     /// The last release number of a stream, 0 before the first.
     pub fn last_release(&self, package_id: &str, channel: &Name) -> u64 {
         self.streams.get(&(package_id.to_owned(), channel.clone())).copied().unwrap_or(0)
@@ -314,6 +367,7 @@ impl State {
                 .map(|s| (s, self.last_release(&s.package_id, &s.channel) + 1))
                 .collect(),
             sites: opened.open.as_ref().map_or(&[], |open| &open.sites),
+            sealing: chain.sealing,
         })
     }
 
@@ -383,9 +437,11 @@ impl State {
             "charter" => {
                 let (id, first) = (EventId(members.sha256("id")?), EventId(members.sha256("first")?));
                 let index = LeafIndex::new(members.int("index", 0, u64::MAX)?);
+                let readers_since = LeafIndex::new(members.int("readers_since", 0, u64::MAX)?);
                 let body = members.req("body")?;
-                let charter = Charter::read(&mut Members::of("body", body)?)?;
-                Record::Charter(Box::new(InForce::new(id, index, first, charter, body)))
+                let charter = Arc::new(Charter::read(&mut Members::of("body", body)?)?);
+                let text = body.to_jcs().into();
+                Record::Charter(Box::new(InForce { id, index, first, readers_since, charter, text }))
             }
             "opened" => {
                 let key = epoch_key()?;
@@ -438,6 +494,7 @@ fn encode(record: &Record) -> (Vec<u8>, Vec<u8>) {
                 ("first", charter.first.hex().into()),
                 ("id", charter.id.hex().into()),
                 ("index", int(charter.index.get())),
+                ("readers_since", int(charter.readers_since.get())),
             ]);
             (b"charter".to_vec(), value.to_jcs())
         }
@@ -465,6 +522,9 @@ fn encode(record: &Record) -> (Vec<u8>, Vec<u8>) {
                 ("index", chain.last.map(|last| int(last.index.get()))),
                 ("newest", chain.newest.map(|newest| int(newest.get()))),
                 ("recorded", chain.last.map(|last| int(last.recorded.get()))),
+                ("sealing_index", chain.sealing.map(|key| int(key.index.get()))),
+                ("sealing_recorded", chain.sealing.map(|key| int(key.recorded.get()))),
+                ("sealing_seq", chain.sealing.map(|key| int(key.seq))),
                 ("seq", chain.last.map(|last| int(last.seq))),
                 ("to", chain.to.map(|to| int(to.get()))),
             ]));
@@ -520,5 +580,14 @@ fn decode_chain(members: &mut Members<'_>) -> Read<Chain> {
         None
     };
     let newest = if members.has("newest") { Some(LeafIndex::new(members.int("newest", 0, u64::MAX)?)) } else { None };
-    Ok(Chain { last, to: members.opt_time("to")?, newest })
+    let sealing = if members.has("sealing_seq") {
+        Some(SealingLink {
+            seq: members.int("sealing_seq", 1, u64::MAX)?,
+            recorded: members.time("sealing_recorded")?,
+            index: LeafIndex::new(members.int("sealing_index", 0, u64::MAX)?),
+        })
+    } else {
+        None
+    };
+    Ok(Chain { last, to: members.opt_time("to")?, newest, sealing })
 }

@@ -12,6 +12,7 @@ use crate::checkpoint::Origin;
 use crate::envelope::EventId;
 use crate::hash::Hash;
 use crate::json::Value;
+use crate::limits::{RECORD_BYTES_MAX, SLOT_BYTES, STEP_BYTES, TAG_BYTES};
 use crate::refusal::Refusal;
 use crate::text::{self, Quote};
 use crate::words::{self, Members, Name, Read, Time, value};
@@ -108,6 +109,9 @@ impl Kind {
                 | Kind::Update
                 | Kind::UpdateRevoke
                 | Kind::Incident
+                | Kind::SealingKey
+                | Kind::Access
+                | Kind::Erasure
         )
     }
 
@@ -207,6 +211,21 @@ pub struct Place {
     pub epoch: u32,
     /// The position in the chain.
     pub seq: u64,
+}
+
+impl Place {
+    /// Reads `{issuer, epoch, seq}`.
+    pub fn read(members: &mut Members<'_>) -> Read<Place> {
+        let issuer = members.name("issuer")?;
+        let epoch = u32::try_from(members.int("epoch", 1, u64::from(u32::MAX))?).unwrap_or(u32::MAX);
+        Ok(Place { issuer, epoch, seq: members.int("seq", 1, BYTES_2_53)? })
+    }
+}
+
+impl Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "seq {} of {}, epoch {}", self.seq, self.issuer, self.epoch)
+    }
 }
 
 /// A logged, chained event that another one names: `{seq, event_id}`.
@@ -323,6 +342,40 @@ pub struct Attachment {
     pub name: Option<String>,
 }
 
+/// The member `sealed` of a sealed type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    /// The position of the sealing key in the issuer's chain.
+    pub key: u64,
+    /// SHA-256 of the sealed record.
+    pub sha256: Hash,
+    /// Its bytes.
+    pub size: u64,
+}
+
+impl Sealed {
+    /// Reads the table [L-26].
+    pub fn read(members: &mut Members<'_>) -> Read<Sealed> {
+        Ok(Sealed {
+            key: members.int("key", 1, BYTES_2_53)?,
+            sha256: members.sha256("sha256")?,
+            size: members.int("size", 0, BYTES_2_53)?,
+        })
+    }
+
+    /// The object of a leaf.
+    pub fn value(&self) -> Value {
+        let int = |number: u64| Value::Int(i64::try_from(number).unwrap_or(i64::MAX));
+        Value::object([("key", int(self.key)), ("sha256", self.sha256.hex().into()), ("size", int(self.size))])
+    }
+}
+
+/// True for the size of some sealed record: 48 + 1024·k + 16 with k from 1 to 32.
+pub const fn is_record_size(bytes: u64) -> bool {
+    const LEAST: u64 = (SLOT_BYTES + STEP_BYTES + TAG_BYTES) as u64;
+    bytes >= LEAST && bytes <= RECORD_BYTES_MAX as u64 && (bytes - LEAST).is_multiple_of(STEP_BYTES as u64)
+}
+
 /// The parts of a statement around its body, and the body as a value.
 #[derive(Debug)]
 pub struct Outer<'a> {
@@ -332,8 +385,12 @@ pub struct Outer<'a> {
     pub subject: Vec<Subject>,
     /// The header.
     pub header: Header,
-    /// The attachments, sorted by digest.
+    /// The attachments, sorted by digest; never of a sealed type.
     pub attachments: Vec<Attachment>,
+    /// The commitment to the fields; exactly of a sealed type.
+    pub commit: Option<Hash>,
+    /// The sealed record; exactly of a sealed type.
+    pub sealed: Option<Sealed>,
     /// The body, not read yet.
     pub body: &'a Value,
 }
@@ -371,14 +428,20 @@ pub fn read_outer(payload: &Value, kind: Kind) -> Read<Outer<'_>> {
     }
     statement.text("predicateType")?;
     let subject = read_subject(&mut statement, kind)?;
-    let (header, body, attachments) = statement.object("predicate", |predicate| {
-        let header = predicate.object("hdr", read_header)?;
+    let outer = statement.object("predicate", |predicate| {
+        let header = predicate.object("hdr", |members| read_header(members, kind))?;
         let body = predicate.req("body")?;
-        let attachments = if predicate.has("attachments") { read_attachments(predicate)? } else { Vec::new() };
-        Ok((header, body, attachments))
+        let (mut commit, mut sealed, mut attachments) = (None, None, Vec::new());
+        if kind.is_sealed() {
+            commit = Some(predicate.sha256("commit")?);
+            sealed = Some(predicate.object("sealed", Sealed::read)?);
+        } else if predicate.has("attachments") {
+            attachments = read_attachments(predicate)?;
+        }
+        Ok(Outer { kind, subject, header, attachments, commit, sealed, body })
     })?;
     statement.done()?;
-    Ok(Outer { kind, subject, header, attachments, body })
+    Ok(outer)
 }
 
 fn read_subject(statement: &mut Members<'_>, kind: Kind) -> Read<Vec<Subject>> {
@@ -406,7 +469,7 @@ fn read_subject(statement: &mut Members<'_>, kind: Kind) -> Read<Vec<Subject>> {
     Ok(subject)
 }
 
-fn read_header(members: &mut Members<'_>) -> Read<Header> {
+fn read_header(members: &mut Members<'_>, kind: Kind) -> Read<Header> {
     let origin = members.text("origin")?.to_owned();
     let issuer = members.name("issuer")?;
     let epoch = u32::try_from(members.int("epoch", 1, u64::from(u32::MAX))?).unwrap_or(u32::MAX);
@@ -425,7 +488,8 @@ fn read_header(members: &mut Members<'_>) -> Read<Header> {
     } else {
         Vec::new()
     };
-    let refs = if members.has("refs") { read_refs(members)? } else { Vec::new() };
+    // Of a sealed type they are no member: links of accesses are committed, not public.
+    let refs = if members.has("refs") && !kind.is_sealed() { read_refs(members)? } else { Vec::new() };
     Ok(Header { origin, issuer, epoch, seq, prev, nonce, recorded, site, cosigners, refs })
 }
 
@@ -434,11 +498,7 @@ fn read_refs(members: &mut Members<'_>) -> Read<Vec<Ref>> {
     let refs = members.objects("refs", (1, 16), |found| {
         let rel = found.one_of("rel", &RELS)?;
         let event_id = EventId(found.sha256("event_id")?);
-        let at = found.opt_object("at", |at| {
-            let issuer = at.name("issuer")?;
-            let epoch = u32::try_from(at.int("epoch", 1, u64::from(u32::MAX))?).unwrap_or(u32::MAX);
-            Ok(Place { issuer, epoch, seq: at.int("seq", 1, BYTES_2_53)? })
-        })?;
+        let at = found.opt_object("at", Place::read)?;
         if found.has("origin") && !matches!(rel, Rel::Reviewed | Rel::About) {
             return Err(Refusal::Malformed(format!("{} stands with the relation {rel}", found.at("origin"))));
         }

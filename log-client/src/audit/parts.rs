@@ -98,7 +98,10 @@ impl<'a> Parts<'a> {
             | Body::Review(_)
             | Body::Update(_)
             | Body::Revoke(_)
-            | Body::Incident(_) => {}
+            | Body::Incident(_)
+            | Body::SealingKey(_)
+            | Body::Access
+            | Body::Erasure(_) => {}
         }
     }
 

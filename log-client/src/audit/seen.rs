@@ -64,7 +64,10 @@ pub fn says(event: &Event) -> Option<(Says, Vec<NamedFile>)> {
         | Body::Heartbeat { .. }
         | Body::Review(_)
         | Body::Revoke(_)
-        | Body::Incident(_) => return None,
+        | Body::Incident(_)
+        | Body::SealingKey(_)
+        | Body::Access
+        | Body::Erasure(_) => return None,
     };
     let files = event
         .statement

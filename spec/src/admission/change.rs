@@ -13,7 +13,7 @@ use crate::body::issuer::{Close, Open};
 use crate::event::Event;
 use crate::json::Value;
 use crate::key::Vkey;
-use crate::state::{Closed, Disowned, Effects, InForce, Link, Opened, Record, State, public_key};
+use crate::state::{Closed, Disowned, Effects, InForce, Link, Opened, Record, SealingLink, State, public_key};
 use crate::statement::Named;
 use crate::tree::LeafIndex;
 use crate::words::Name;
@@ -72,12 +72,18 @@ pub(super) fn effects(state: &State, facts: &Facts, event: &Event) -> Effects {
         | Body::Rebuild(_)
         | Body::Review(_)
         | Body::Revoke(_)
-        | Body::Incident(_) => {}
+        | Body::Incident(_)
+        | Body::SealingKey(_)
+        | Body::Access
+        | Body::Erasure(_) => {}
     }
     let mut chain = state.chain(&header.issuer, header.epoch);
     chain.newest = Some(index);
     if let Some(seq) = header.seq {
         chain.last = Some(Link { seq, event_id: event.id, recorded: header.recorded, index });
+    }
+    if let (Body::SealingKey(_), Some(seq)) = (&event.statement.body, header.seq) {
+        chain.sealing = Some(SealingLink { seq, recorded: header.recorded, index });
     }
     if let Body::Heartbeat { to } = event.statement.body {
         chain.to = Some(to);
@@ -110,11 +116,10 @@ fn charter_records(
     index: LeafIndex,
     records: &mut Vec<Record>,
 ) {
-    let before = state.charter.as_ref();
     for role in Role::ALL {
         let Some(name) = Name::new(role.name()) else { continue };
         let new = charter.holder(role);
-        let old = before.map(|in_force| in_force.charter.holder(role));
+        let old = state.charter.as_ref().map(|in_force| in_force.charter.holder(role));
         if old.is_some_and(|old| old.vkey == new.vkey) {
             continue;
         }
@@ -128,8 +133,8 @@ fn charter_records(
         records.push(Record::Opened((name, new.epoch), Box::new(Opened::of_role(new.vkey.clone(), index))));
     }
     register(&charter_keys(charter), records);
-    let first = before.map_or(event.id, |in_force| in_force.first);
-    records.push(Record::Charter(Box::new(InForce::new(event.id, index, first, charter.clone(), &body_value(event)))));
+    let (before, body) = (state.charter.as_ref(), body_value(event));
+    records.push(Record::Charter(Box::new(InForce::new(event.id, index, before, charter.clone(), &body))));
 }
 
 fn open_records(state: &State, facts: &Facts, event: &Event, open: &Open, index: LeafIndex, records: &mut Vec<Record>) {

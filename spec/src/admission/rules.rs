@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Facts, Query, chained};
+use super::{Facts, Query, chained, sealed};
 use crate::body::Body;
 use crate::body::charter::{Charter, Role};
 use crate::body::files::{Audience, Build, Rebuild, Update};
@@ -176,6 +176,9 @@ pub(super) fn check_body(state: &State, facts: &Facts, event: &Event) -> Read<()
         Body::Update(update) => check_update(state, statement, update),
         Body::Revoke(_) => check_revoke(state, facts, statement),
         Body::Incident(_) => one_subject(statement),
+        Body::SealingKey(key) => sealed::check_sealing_key(state, statement, key),
+        Body::Access => sealed::check_access(state, statement),
+        Body::Erasure(erasure) => sealed::check_erasure(facts, statement, erasure),
     }
 }
 
@@ -202,14 +205,14 @@ pub(super) fn check_attachments(facts: &Facts, statement: &Statement) -> Read<()
     Ok(())
 }
 
-fn one_subject(statement: &Statement) -> Read<()> {
+pub(super) fn one_subject(statement: &Statement) -> Read<()> {
     match statement.subject.len() {
         1 => Ok(()),
         count => Err(Refusal::Subject(format!("{count} elements, {} has one", statement.kind))),
     }
 }
 
-fn subject_is(statement: &Statement, want: Hash, what: &str) -> Read<()> {
+pub(super) fn subject_is(statement: &Statement, want: Hash, what: &str) -> Read<()> {
     one_subject(statement)?;
     let got = statement.subject.first().and_then(|element| element.digest.sha256);
     if got == Some(want) {

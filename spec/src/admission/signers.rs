@@ -114,6 +114,7 @@ fn check_least(state: &State, event: &Event, standing: &Standing<'_>, keys: &[Vk
                 return missing("the old key or of the supervisor");
             }
         }
+        (Body::Erasure(_), _) if !role_signs(Role::Supervisor) => return missing("the supervisor"),
         _ => {}
     }
     if let Some(in_force) = &state.charter {

@@ -17,11 +17,10 @@ use crate::statement::{Kind, Named};
 use crate::text::{self, Quote};
 use crate::tree::TreeSize;
 use crate::words::{self, Members, Read, read_vkey, value};
+use crate::wrap::{XWING_PUBLIC_BYTES, is_xwing};
 
 /// The admission rules that this version knows [L-14].
 pub const PROTOCOL: &str = "vitrine/v0";
-/// Bytes of an X-Wing public key: ML-KEM-768 ‖ X25519.
-const XWING_BYTES: usize = 1_216;
 const MAX: u64 = (1 << 53) - 1;
 
 /// The three issuers that a charter opens.
@@ -287,7 +286,7 @@ fn read_readers(members: &mut Members<'_>) -> Read<Vec<Reader>> {
         let role = reader.one_of("role", &[("supervisor", Role::Supervisor), ("vault", Role::Vault)])?;
         let sign = reader.vkey("sign", KeyKind::Ed25519)?;
         let at = reader.at("seal");
-        let seal = match text::unb64_array::<XWING_BYTES>(reader.text("seal")?) {
+        let seal = match text::unb64_array::<XWING_PUBLIC_BYTES>(reader.text("seal")?) {
             Ok(seal) => seal,
             Err(error) => return value(at, error),
         };
@@ -352,72 +351,4 @@ fn read_cosign(members: &mut Members<'_>, types: &[Kind]) -> Read<BTreeMap<Kind,
         cosign.insert(kind, found);
     }
     Ok(cosign)
-}
-
-/// True when every ML-KEM number is reduced, and the X25519 part is reduced and not of small order [L-15].
-fn is_xwing(key: &[u8; XWING_BYTES]) -> bool {
-    let (numbers, rest) = key.split_at(1_152);
-    let reduced = numbers.chunks_exact(3).all(|three| {
-        let [a, b, c] = [u16::from(three[0]), u16::from(three[1]), u16::from(three[2])];
-        (a | (b & 0x0f) << 8) < 3_329 && (b >> 4 | c << 4) < 3_329
-    });
-    let x25519 = &rest[32..];
-    reduced && is_below_p(x25519) && !SMALL_ORDER.iter().any(|point| point == x25519)
-}
-
-/// Little-endian and below 2^255 − 19.
-fn is_below_p(number: &[u8]) -> bool {
-    let mut prime = [0xff; 32];
-    prime[0] = 0xed;
-    prime[31] = 0x7f;
-    number.iter().rev().lt(prime.iter().rev())
-}
-
-/// The u-coordinates of small order that are reduced: 0, 1, the two of order 8, and p − 1 (RFC 7748, section 6.1).
-const SMALL_ORDER: [[u8; 32]; 5] = {
-    let zero = [0; 32];
-    let mut one = zero;
-    one[0] = 1;
-    let mut minus_one = [0xff; 32];
-    minus_one[0] = 0xec;
-    minus_one[31] = 0x7f;
-    let first = [
-        0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a, 0xda, 0x09,
-        0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00,
-    ];
-    let second = [
-        0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1, 0x55, 0x9c, 0x83, 0xef, 0x5b, 0x04, 0x44,
-        0x5c, 0xc4, 0x58, 0x1c, 0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0, 0x9f, 0x11, 0x57,
-    ];
-    [zero, one, first, second, minus_one]
-};
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_xwing_key_is_reduced_and_of_large_order() {
-        // [L-15]
-        let mut key = [0; XWING_BYTES];
-        assert!(!is_xwing(&key), "X25519 part 0");
-        key[1_184] = 9;
-        assert!(is_xwing(&key), "the base point");
-        key[1_184] = 1;
-        assert!(!is_xwing(&key), "order 4");
-        for point in SMALL_ORDER {
-            key[1_184..].copy_from_slice(&point);
-            assert!(!is_xwing(&key), "{point:?}");
-        }
-        key[1_184..].fill(0xff);
-        assert!(!is_xwing(&key), "above p");
-        key[1_184..].fill(0);
-        key[1_184] = 9;
-        key[0..3].copy_from_slice(&[0x00, 0x0d, 0]);
-        assert!(is_xwing(&key), "3328");
-        key[0..3].copy_from_slice(&[0x01, 0x0d, 0]);
-        assert!(!is_xwing(&key), "3329 in the first half");
-        key[0..3].copy_from_slice(&[0, 0x10, 0xd0]);
-        assert!(!is_xwing(&key), "3329 in the second half");
-    }
 }

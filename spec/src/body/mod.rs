@@ -6,6 +6,8 @@ pub mod charter;
 pub mod issuer;
 pub mod files;
 pub mod review;
+pub mod sealed;
+pub mod erasure;
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -18,9 +20,11 @@ use crate::statement::{Attachment, Kind};
 use crate::words::{Members, Read, Time};
 
 use charter::Charter;
+use erasure::Erasure;
 use files::{Build, Rebuild, Revoke, Update};
 use issuer::{Close, Open};
 use review::{Incident, Review};
+use sealed::SealingKey;
 
 /// A body.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +52,12 @@ pub enum Body {
     Revoke(Revoke),
     /// `incident`
     Incident(Incident),
+    /// `sealing-key`
+    SealingKey(SealingKey),
+    /// `access`: everything else is sealed.
+    Access,
+    /// `erasure`
+    Erasure(Erasure),
 }
 
 impl Body {
@@ -65,12 +75,12 @@ impl Body {
             Kind::Update => Body::Update(Update::read(&mut members)?),
             Kind::UpdateRevoke => Body::Revoke(Revoke::read(&mut members)?),
             Kind::Incident => Body::Incident(Incident::read(&mut members)?),
-            Kind::SealingKey
-            | Kind::Access
-            | Kind::Verdict
+            Kind::SealingKey => Body::SealingKey(SealingKey::read(&mut members)?),
+            Kind::Access => Body::Access,
+            Kind::Erasure => Body::Erasure(Erasure::read(&mut members)?),
+            Kind::Verdict
             | Kind::Rules
             | Kind::Correction
-            | Kind::Erasure
             | Kind::AccessRequest
             | Kind::AccessDecision
             | Kind::SupervisorAck
@@ -94,7 +104,10 @@ impl Body {
             | Body::Heartbeat { .. }
             | Body::Update(_)
             | Body::Revoke(_)
-            | Body::Incident(_) => Vec::new(),
+            | Body::Incident(_)
+            | Body::SealingKey(_)
+            | Body::Access
+            | Body::Erasure(_) => Vec::new(),
         };
         found.into_iter().flatten().collect()
     }

@@ -448,12 +448,9 @@ fn types_of_later_have_no_body_yet() {
         .map(|kind| kind.name())
         .collect();
     let want = vec![
-        "sealing-key",
-        "access",
         "verdict",
         "rules",
         "correction",
-        "erasure",
         "access-request",
         "access-decision",
         "supervisor-ack",

@@ -289,9 +289,9 @@ fn a_leaf_that_is_no_event_of_this_log_is_refused() {
     spaced.leaves.push([b"{ ".as_slice(), &leaf[1..]].concat());
     spaced.ids.push(String::new());
     assert_code(&verify(&[spaced.proof(last)]), Code::EventMalformed, &["spelling"]);
-    let sealed =
-        log.world.event("release", "access", json!([{"digest": {"sha256": "0".repeat(64)}}]), json!({}), json!({}));
-    assert_code(&verify(&[log.world.proof(sealed)]), Code::EventUnknown, &["type-later"]);
+    let later =
+        log.world.event("release", "verdict", json!([{"digest": {"sha256": "0".repeat(64)}}]), json!({}), json!({}));
+    assert_code(&verify(&[log.world.proof(later)]), Code::EventUnknown, &["type-later"]);
     let unknown = log.world.event("release", "upgrade", json!([]), json!({}), json!({}));
     assert_code(&verify(&[log.world.proof(unknown)]), Code::EventUnknown, &["type-unknown"]);
     let foreign = log.world.event(
