@@ -18,7 +18,7 @@ use crate::words::{self, Members, Read};
 pub const FIELDS: usize = 24;
 /// Bytes of one value as JCS, at most.
 pub const VALUE_BYTES_MAX: usize = 1_024;
-const MS_OF_DAY: u64 = 86_400_000;
+const MS_OF_DAY: i64 = 86_400_000;
 
 macro_rules! fields {
     ($($(#[$doc:meta])* $field:ident = $name:literal),* $(,)?) => {
@@ -296,7 +296,7 @@ impl Values {
     }
 
     /// `occurred_at` in milliseconds since 1970-01-01T00:00:00Z.
-    pub fn occurred_at_ms(&self) -> u64 {
+    pub fn occurred_at_ms(&self) -> i64 {
         self.text(Field::OccurredAt).and_then(instant_ms).unwrap_or(0)
     }
 }
@@ -307,8 +307,8 @@ impl Debug for Values {
     }
 }
 
-/// Milliseconds since 1970 of `YYYY-MM-DDThh:mm:ss.mmmZ`, an instant from 1970 on whose second is at most 59.
-pub fn instant_ms(text: &str) -> Option<u64> {
+/// Milliseconds since 1970 of `YYYY-MM-DDThh:mm:ss.mmmZ`, an instant whose second is at most 59.
+pub fn instant_ms(text: &str) -> Option<i64> {
     let bytes = text.as_bytes();
     if bytes.len() != 24 || !text.is_ascii() {
         return None;
@@ -319,41 +319,42 @@ pub fn instant_ms(text: &str) -> Option<u64> {
     }
     let number = |from: usize, to: usize| {
         let digits = &text[from..to];
-        digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse::<u64>().ok()).flatten()
+        digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse::<i64>().ok()).flatten()
     };
     let (hour, minute, second, ms) = (number(11, 13)?, number(14, 16)?, number(17, 19)?, number(20, 23)?);
     if hour > 23 || minute > 59 || second > 59 {
         return None;
     }
-    let days = days_from_1970(number(0, 4)?, number(5, 7)?, number(8, 10)?)?;
+    let days = days_from_1970(number(0, 4)?, number(5, 7)?, number(8, 10)?);
     Some(days * MS_OF_DAY + ((hour * 60 + minute) * 60 + second) * 1_000 + ms)
 }
 
-/// The text of [`instant_ms`]; `None` from the year 10000 on.
-pub fn print_instant(ms: u64) -> Option<String> {
-    let (days, rest) = (ms / MS_OF_DAY, ms % MS_OF_DAY);
+/// The text of [`instant_ms`]; `None` outside the years 0000 to 9999.
+pub fn print_instant(ms: i64) -> Option<String> {
+    let (days, rest) = (ms.div_euclid(MS_OF_DAY), ms.rem_euclid(MS_OF_DAY));
     // Days since 0000-03-01, in eras of 400 years of 146,097 days.
-    let shifted = days.checked_add(719_468)?;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
     let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
     let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
     let (hour, minute, second) = (rest / 3_600_000, rest / 60_000 % 60, rest / 1_000 % 60);
-    (year < 10_000)
+    (0..10_000)
+        .contains(&year)
         .then(|| format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", rest % 1_000))
 }
 
-/// Days from 1970-01-01 to a day of the Gregorian calendar; `None` before.
-fn days_from_1970(year: u64, month: u64, day: u64) -> Option<u64> {
-    let year = if month <= 2 { year.checked_sub(1)? } else { year };
-    let (era, year_of_era) = (year / 400, year % 400);
+/// Days from 1970-01-01 to a day of the Gregorian calendar.
+fn days_from_1970(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
     let shifted_month = if month > 2 { month - 3 } else { month + 9 };
     let day_of_year = (153 * shifted_month + 2) / 5 + day - 1;
     let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    (era * 146_097 + day_of_era).checked_sub(719_468)
+    era * 146_097 + day_of_era - 719_468
 }
 
 /// Reads the JCS of 24 values as it was sealed; `None` when the bytes are no such array in its one spelling.
@@ -378,12 +379,14 @@ mod tests {
 
     #[test]
     fn an_instant_is_read_and_printed() {
-        //
+        //
         for (text, ms) in [
             ("1970-01-01T00:00:00.000Z", 0),
             ("2026-11-21T16:03:01.123Z", 1_795_276_981_123),
             ("2000-02-29T23:59:59.999Z", 951_868_799_999),
             ("9999-12-31T23:59:59.999Z", 253_402_300_799_999),
+            ("1969-12-31T23:59:59.999Z", -1),
+            ("0000-01-01T00:00:00.000Z", -62_167_219_200_000),
         ] {
             assert_eq!(instant_ms(text), Some(ms), "{text}");
             assert_eq!(print_instant(ms).as_deref(), Some(text));
@@ -392,7 +395,6 @@ mod tests {
             "2026-11-21T16:03:60.123Z",
             "2026-11-21T24:03:01.123Z",
             "2026-02-29T16:03:01.123Z",
-            "1969-12-31T16:03:01.123Z",
             "2026-11-21T16:03:01Z",
             "2026-11-21 16:03:01.123Z",
             "2026-11-21T16:03:01.123z",
@@ -401,7 +403,7 @@ mod tests {
         ] {
             assert_eq!(instant_ms(text), None, "{text}");
         }
-        assert_eq!(print_instant(253_402_300_800_000), None);
+        assert_eq!((print_instant(253_402_300_800_000), print_instant(-62_167_219_200_001)), (None, None));
     }
 
     #[test]

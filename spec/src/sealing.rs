@@ -169,13 +169,17 @@ pub fn open(window: &WindowKey, event: &Event, record: &[u8]) -> Result<Opened, 
     else {
         return Err(OpenError::NotSealed);
     };
-    let size = record.len() as u64;
-    if size == sealed.size && is_erased(record) {
-        return Err(OpenError::Erased);
+    let (size, sha256) = (record.len() as u64, Hash::of(record));
+    if (size, sha256) != (sealed.size, sealed.sha256) {
+        // Zeros that the leaf names are no erasure: their issuer sealed nothing, and the slot shows it.
+        return Err(if size == sealed.size && is_erased(record) {
+            OpenError::Erased
+        } else {
+            OpenError::Mismatch { size, sha256, want_size: sealed.size, want: sealed.sha256 }
+        });
     }
-    let sha256 = Hash::of(record);
-    if (size, sha256) != (sealed.size, sealed.sha256) || !is_record_size(size) {
-        return Err(OpenError::Mismatch { size, sha256, want_size: sealed.size, want: sealed.sha256 });
+    if !is_record_size(size) {
+        return Err(OpenError::Cipher);
     }
     let (slot, ciphertext) = record.split_at(SLOT_BYTES);
     let key = context.of_slot(window).decrypt(&nonce(), slot).map_err(|_| OpenError::Slot)?;

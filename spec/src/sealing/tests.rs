@@ -157,6 +157,12 @@ fn whoever_is_to_blame_is_named() {
         assert_eq!(opens(&of_leaf, &record), want);
         assert_eq!(want.incident(), Some("unopenable"));
     }
+    let zeros = vec_of_zeros(1_088);
+    let sealed = Sealed { key: 2, sha256: Hash::of(&zeros), size: 1_088 };
+    let commit = of_leaf.statement.commit.unwrap();
+    let of_zeros = signed(sealed_statement_value(Kind::Access, header(), &commit, &sealed));
+    assert_eq!(opens(&of_zeros, &zeros), OpenError::Slot, "an issuer that seals nothing is to blame, not the log");
+
     let mut other = values().all().clone();
     other[Field::Actor.number()] = "s-1072".into();
     let (of_other, record) = event(&Values::new(other).unwrap(), &pad(&values()));
