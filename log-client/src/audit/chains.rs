@@ -50,7 +50,7 @@ impl Seen {
 }
 
 /// Name and epoch of an issuer.
-type Epoch = (String, u32);
+pub type Epoch = (String, u32);
 
 #[derive(Clone, Debug)]
 struct Chain {
@@ -76,17 +76,18 @@ impl Default for Chains {
 }
 
 impl Chains {
-    /// Takes the next entry.
-    pub fn see(&mut self, seen: &Seen) {
+    /// Takes the next entry; gives what is wrong with its place in the chain.
+    pub fn see(&mut self, seen: &Seen) -> Option<Finding> {
         let Some(link) = seen.link else {
             self.unchained += 1;
-            return;
+            return None;
         };
         let key = (seen.issuer.clone(), seen.epoch);
         let (before_seq, before_id) =
             self.chains.get(&key).map_or((0, [0; 32]), |chain| (chain.last_seq, chain.last_id));
-        if let Some(finding) = judge_link(seen, link, before_seq, &before_id) {
-            self.section.found(finding);
+        let broken = judge_link(seen, link, before_seq, &before_id);
+        if let Some(finding) = &broken {
+            self.section.found(finding.clone());
         }
         let chain = self.chains.entry(key).or_insert_with(|| Chain {
             first_index: seen.index,
@@ -102,6 +103,7 @@ impl Chains {
         }
         chain.last_index = seen.index;
         chain.events += 1;
+        broken
     }
 
     /// Ends the section.
@@ -179,6 +181,15 @@ fn judge_link(seen: &Seen, link: Link, before_seq: u64, before_id: &[u8; 32]) ->
     None
 }
 
+/// A silence longer than was promised, seconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Silent {
+    /// The last sign of life.
+    pub from: u64,
+    /// The next one, or the end up to which silence is measured.
+    pub until: u64,
+}
+
 #[derive(Clone, Debug)]
 struct Pulse {
     heartbeat_s: Option<u64>,
@@ -206,33 +217,35 @@ impl Silence {
         self.pulses.entry((issuer.to_owned(), epoch)).or_insert(Pulse { heartbeat_s, last: recorded, open: true });
     }
 
-    /// An issuer's epoch ends: by closing, or because the next one began.
-    pub fn close(&mut self, issuer: &str, epoch: u32, recorded: u64) {
+    /// An issuer's epoch ends: by closing, or because the next one began. Gives the silence before, when it was too long.
+    pub fn close(&mut self, issuer: &str, epoch: u32, recorded: u64) -> Option<Silent> {
         let key = (issuer.to_owned(), epoch);
-        if let Some(finding) = self.gap(&key, recorded, "its end") {
+        let (silent, finding) = self.gap(&key, recorded, "its end").unzip();
+        if let Some(finding) = finding {
             self.section.found(finding);
         }
         if let Some(pulse) = self.pulses.get_mut(&key) {
             pulse.open = false;
         }
+        silent
     }
 
-    /// Takes the next entry.
-    pub fn see(&mut self, seen: &Seen) {
+    /// Takes the next entry; gives the silence before it, when it was too long.
+    pub fn see(&mut self, seen: &Seen) -> Option<Silent> {
         self.latest = self.latest.max(seen.recorded);
-        if seen.link.is_none() {
-            return;
-        }
+        seen.link?;
         let key = (seen.issuer.clone(), seen.epoch);
-        if let Some(finding) = self.gap(&key, seen.recorded, &format!("entry {}", seen.index)) {
+        let (silent, finding) = self.gap(&key, seen.recorded, &format!("entry {}", seen.index)).unzip();
+        if let Some(finding) = finding {
             self.section.found(finding.at(seen.place()));
         }
         if let Some(pulse) = self.pulses.get_mut(&key) {
             pulse.last = pulse.last.max(seen.recorded);
         }
+        silent
     }
 
-    fn gap(&self, key: &Epoch, until: u64, what: &str) -> Option<Finding> {
+    fn gap(&self, key: &Epoch, until: u64, what: &str) -> Option<(Silent, Finding)> {
         let pulse = self.pulses.get(key).filter(|pulse| pulse.open)?;
         let limit = pulse.heartbeat_s?;
         let silent = until.checked_sub(pulse.last).filter(|silent| *silent > limit)?;
@@ -241,7 +254,7 @@ impl Silence {
         if before || after {
             return None;
         }
-        Some(Finding::new(
+        let finding = Finding::new(
             Severity::Finding,
             "silence",
             format!(
@@ -251,7 +264,15 @@ impl Silence {
                 clock::show(pulse.last),
                 clock::show(until)
             ),
-        ))
+        );
+        Some((Silent { from: pulse.last, until }, finding))
+    }
+
+    /// The same up to the end at which `finish` measures, by issuer and epoch.
+    pub fn silent_at_end(&self) -> Vec<(Epoch, Silent)> {
+        let end = self.window.to.unwrap_or(self.latest);
+        let gap = |key: &Epoch| Some((key.clone(), self.gap(key, end, "the end")?.0));
+        self.pulses.keys().filter_map(gap).collect()
     }
 
     /// Silences of issuers that are still open at `time`: for what is true of this run alone.
@@ -260,7 +281,7 @@ impl Silence {
             .keys()
             .filter_map(|key| {
                 let place = Place { index: None, issuer: key.0.clone(), epoch: key.1, seq: None };
-                self.gap(key, time, "the end of the audit").map(|finding| finding.at(place))
+                self.gap(key, time, "the end of the audit").map(|(_, finding)| finding.at(place))
             })
             .collect()
     }

@@ -13,6 +13,7 @@ use vitrine_spec::tree::TreeSize;
 use vitrine_spec::verdict::Pins;
 
 use super::copy::Copy;
+use super::facts::Facts;
 use super::fork;
 use super::head::{Head, contradiction, grew};
 use super::kept::{self, Kept};
@@ -64,6 +65,8 @@ pub struct Audited {
     pub report: AuditReport,
     /// Of this one.
     pub run: Run,
+    /// What questions and pages rest on; the same on every machine, like the report.
+    pub facts: Facts,
 }
 
 /// Audits a log; `progress` is told how many entries were read.
@@ -111,7 +114,7 @@ pub fn audit(
         audit.parts.take(&chunk)
     })?;
     audit.check_head(source, &walked.root)?;
-    let report = audit.finish(walked, &mut run)?;
+    let (report, facts) = audit.finish(walked, &mut run)?;
     if report.worst() == Some(Severity::Misbehaviour) {
         keep(copy, &head.name("received"), &head.bytes, &mut run)?;
     }
@@ -120,7 +123,7 @@ pub fn audit(
     if !found(ROOT) && head.witnessed.short.is_none() {
         copy.remember(&head.bytes)?;
     }
-    Ok(Audited { report, run })
+    Ok(Audited { report, run, facts })
 }
 
 fn keep(copy: &Copy, what: &str, bytes: &[u8], run: &mut Run) -> Result<(), Failure> {
@@ -163,7 +166,9 @@ fn contradicted(
         question.window,
         vec![section, missing, rest],
     );
-    Ok(Audited { report, run })
+    let facts =
+        Facts { size: report.size, root: report.root.clone(), misbehaved: true, ..Facts::new(question.window, &[]) };
+    Ok(Audited { report, run, facts })
 }
 
 /// Roots that must be met on the way.
@@ -260,7 +265,7 @@ impl<'a> Audit<'a> {
         Ok(())
     }
 
-    fn finish(mut self, walked: Walked, run: &mut Run) -> Result<AuditReport, Failure> {
+    fn finish(mut self, walked: Walked, run: &mut Run) -> Result<(AuditReport, Facts), Failure> {
         self.kept.checked(format!(
             "{} kept checkpoints of earlier sizes, each signed, cosigned, and a prefix of these entries",
             self.roots.met
@@ -277,9 +282,15 @@ impl<'a> Audit<'a> {
             keep(self.copy, &format!("entry-{}", stop.index), &stop.entry, run)?;
         }
         let mut sections = vec![self.checkpoint, walked.section, self.kept];
-        sections.extend(self.parts.finish(self.pins, self.size)?);
+        let (of_entries, mut facts) = self.parts.finish(self.pins, self.size)?;
+        sections.extend(of_entries);
         let origin = self.head.signed.origin().to_string();
-        Ok(AuditReport::new(origin, self.size.get(), walked.root.to_string(), self.window, sections))
+        let report = AuditReport::new(origin, self.size.get(), walked.root.to_string(), self.window, sections);
+        facts.size = report.size;
+        facts.root.clone_from(&report.root);
+        facts.misbehaved = report.worst() == Some(Severity::Misbehaviour);
+        facts.witnessed = self.head.witnessed.short.is_none() && !self.pins.unwitnessed();
+        Ok((report, facts))
     }
 }
 

@@ -3,12 +3,15 @@
 //! The report says of each part what was checked and what was not. Not here: opening sealed records, which readers do.
 
 pub mod report;
+pub mod access;
+pub mod runs;
 pub mod source;
 pub mod copy;
 pub mod walk;
 pub mod chains;
 pub mod digests;
 pub mod times;
+pub mod facts;
 pub mod kept;
 pub mod seen;
 pub mod fold;
@@ -17,6 +20,7 @@ pub mod pinned;
 pub mod parts;
 pub mod head;
 pub mod engine;
+pub mod ask;
 #[cfg(test)]
 mod tests;
 

@@ -2,20 +2,20 @@
 //!
 //! Each part sees the same entries in the order of the log and makes its own section. Not here: the parts themselves.
 
-use std::collections::BTreeSet;
-
 use rayon::prelude::*;
 use vitrine_spec::body::Body;
 use vitrine_spec::body::charter::Role;
 use vitrine_spec::checkpoint::Origin;
 use vitrine_spec::event::Event;
+use vitrine_spec::statement::Kind;
 use vitrine_spec::tree::TreeSize;
 use vitrine_spec::verdict::Pins;
 use vitrine_spec::words::Read;
 
-use super::chains::{Chains, Silence};
+use super::chains::{Chains, Seen, Silence};
 use super::copy::Copy;
 use super::digests::Digests;
+use super::facts::Facts;
 use super::fold::Fold;
 use super::pinned;
 use super::report::{Section, Window};
@@ -35,6 +35,7 @@ pub struct Parts<'a> {
     pub silence: Silence,
     digests: Digests,
     times: Times,
+    facts: Facts,
     unread: u64,
 }
 
@@ -49,6 +50,7 @@ impl<'a> Parts<'a> {
             silence: Silence::new(window),
             digests: Digests::new(window),
             times: Times::new(bounds, size.get(), window),
+            facts: Facts::new(window, bounds),
             unread: 0,
         }
     }
@@ -63,9 +65,14 @@ impl<'a> Parts<'a> {
                 continue;
             };
             let seen = seen::of(index, event);
-            self.openings(event);
-            self.chains.see(&seen);
-            self.silence.see(&seen);
+            self.openings(&seen, event);
+            if let Some(broken) = self.chains.see(&seen) {
+                self.facts.broke(&seen, &broken);
+            }
+            if let Some(silent) = self.silence.see(&seen) {
+                self.facts.silent(&seen.issuer, seen.epoch, silent, Some(seen.index));
+            }
+            self.facts.see(&seen);
             self.times.see(&seen);
             if let Some((says, files)) = seen::says(event) {
                 self.digests.see(&seen, &says, &files);
@@ -75,21 +82,17 @@ impl<'a> Parts<'a> {
     }
 
     /// Who begins and who stops to be heard.
-    fn openings(&mut self, event: &Event) {
-        let header = &event.statement.header;
-        let recorded = header.recorded.get();
+    fn openings(&mut self, seen: &Seen, event: &Event) {
         match &event.statement.body {
             Body::Open(open) => {
-                let (issuer, epoch) = (header.issuer.as_str(), header.epoch);
-                self.silence.close(issuer, epoch.saturating_sub(1), recorded);
-                self.silence.open(issuer, epoch, Some(open.heartbeat_s), recorded);
+                let accesses = open.types.contains_key(&Kind::Access);
+                self.open(seen, (&seen.issuer, seen.epoch), Some(open.heartbeat_s), accesses);
             }
-            Body::Close(close) => self.silence.close(close.issuer.as_str(), close.epoch, recorded),
+            Body::Close(close) => self.close(close.issuer.as_str(), close.epoch, seen.recorded),
             Body::Charter(charter) => {
                 for role in Role::ALL {
-                    let epoch = charter.holder(role).epoch;
-                    self.silence.close(role.name(), epoch.saturating_sub(1), recorded);
-                    self.silence.open(role.name(), epoch, role.heartbeat_s(), recorded);
+                    let accesses = role == Role::Vault && charter.types.contains(&Kind::Access);
+                    self.open(seen, (role.name(), charter.holder(role).epoch), role.heartbeat_s(), accesses);
                 }
             }
             Body::Heartbeat { .. }
@@ -105,9 +108,25 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// The sections, in their order.
-    pub fn finish(self, pins: &Pins, size: TreeSize) -> Result<Vec<Section>, Failure> {
-        let Parts { mut fold, chains, silence, digests, times, unread, window, .. } = self;
+    fn open(&mut self, seen: &Seen, (issuer, epoch): (&str, u32), heartbeat_s: Option<u64>, accesses: bool) {
+        self.close(issuer, epoch.saturating_sub(1), seen.recorded);
+        self.silence.open(issuer, epoch, heartbeat_s, seen.recorded);
+        self.facts.open(seen, (issuer, epoch), heartbeat_s, accesses);
+    }
+
+    fn close(&mut self, issuer: &str, epoch: u32, recorded: u64) {
+        if let Some(silent) = self.silence.close(issuer, epoch, recorded) {
+            self.facts.silent(issuer, epoch, silent, None);
+        }
+        self.facts.close(issuer, epoch, recorded);
+    }
+
+    /// The sections, in their order, and the facts beside them.
+    pub fn finish(self, pins: &Pins, size: TreeSize) -> Result<(Vec<Section>, Facts), Failure> {
+        let Parts { mut fold, chains, silence, digests, times, unread, window, mut facts, .. } = self;
+        for ((issuer, epoch), silent) in silence.silent_at_end() {
+            facts.silent(&issuer, epoch, silent, None);
+        }
         let mut admission = fold.section(size);
         if unread != 0 {
             admission.not_checked(format!("{unread} entries that are not events of this log"));
@@ -115,7 +134,10 @@ impl<'a> Parts<'a> {
         let trust = pinned::check(pins, &fold.state);
         let disowned = fold.disowned();
         let named = pinned::name_disowned(&mut fold, &disowned, window)?;
-        let [digests, rebuilds] = digests.finish(&disowned.iter().copied().collect::<BTreeSet<u64>>());
-        Ok(vec![admission, trust, chains.finish(), silence.finish(), named, digests, rebuilds, times.finish()])
+        facts.disowned = disowned.iter().copied().collect();
+        let [digests, rebuilds] = digests.finish(&facts.disowned);
+        let sections =
+            vec![admission, trust, chains.finish(), silence.finish(), named, digests, rebuilds, times.finish()];
+        Ok((sections, facts))
     }
 }

@@ -1,0 +1,204 @@
+//! A question on its way through the log: takes rows one at a time, keeps what it is asked for, ends in an answer.
+//!
+//! Memory grows with what is found and with runs of what cannot be decided, not with the log. Not here: what a question wants
+//! (`filter`).
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+use vitrine_spec::fields::{Field, Values};
+
+use super::super::access::{Access, AccessSink, State};
+use super::super::facts::Facts;
+use super::super::runs::Runs;
+use super::answer::{Answer, Aside, Because, ROWS_MAX, Row, Undecided};
+use super::filter::{Filter, Judged, json_of};
+use super::whole::{self, Reach};
+use crate::clock;
+
+/// Reasons that are told apart; what comes with another one afterwards is listed together.
+const REASONS_MAX: usize = 1_000;
+
+/// Why a record that is not among the rows shown cannot be decided.
+const UNREAD: &str = "its record was not read: no reader's key was given, or the log did not hand it out";
+
+/// One question under way.
+pub struct Asked {
+    filter: Box<dyn Filter>,
+    reach: Reach,
+    rows: Vec<Row>,
+    rows_more: u64,
+    open: BTreeMap<(String, String), Runs>,
+    aside: BTreeMap<&'static str, Runs>,
+    seen: Runs,
+    /// Records of the period that came after the horizon, and the latest of them.
+    after: (u64, u64),
+    /// Records after the horizon that show nothing.
+    closed_after: Runs,
+}
+
+impl Asked {
+    /// Asks about a period.
+    pub fn new(filter: Box<dyn Filter>, reach: Reach) -> Asked {
+        Asked {
+            filter,
+            reach,
+            rows: Vec::new(),
+            rows_more: 0,
+            open: BTreeMap::new(),
+            aside: BTreeMap::new(),
+            seen: Runs::default(),
+            after: (0, 0),
+            closed_after: Runs::default(),
+        }
+    }
+
+    fn opened(&mut self, access: &Access, values: &Values) {
+        if !self.reach.window.holds(values.occurred_at_ms() / 1_000) {
+            return;
+        }
+        if self.reach.horizon().is_some_and(|horizon| access.recorded >= horizon) {
+            self.after = (self.after.0 + 1, self.after.1.max(access.recorded));
+        }
+        match self.filter.judge(access, values) {
+            Judged::No => {}
+            Judged::Open(why) => self.leave_open(&access.issuer, why, access.index),
+            Judged::Aside(why) => self.aside.entry(why).or_default().add(access.index),
+            Judged::Found(_) if self.rows.len() >= ROWS_MAX => self.rows_more += 1,
+            Judged::Found(added) => self.rows.push(row(access, values, added)),
+        }
+    }
+
+    fn closed(&mut self, access: &Access, why: String) {
+        if self.reach.may_hold(access.recorded) {
+            self.leave_open(&access.issuer, why, access.index);
+        } else if self.reach.horizon().is_some_and(|horizon| access.recorded >= horizon) {
+            self.closed_after.add(access.index);
+        }
+    }
+
+    fn leave_open(&mut self, issuer: &str, why: String, index: u64) {
+        let mut key = (issuer.to_owned(), why);
+        if self.open.len() >= REASONS_MAX && !self.open.contains_key(&key) {
+            key.1 = "other reasons".to_owned();
+        }
+        self.open.entry(key).or_default().add(index);
+    }
+
+    /// Ends the question.
+    pub fn finish(mut self, facts: &Facts) -> Answer {
+        for (issuer, missing) in whole::unread(facts, self.filter.as_ref(), &self.reach, &self.seen) {
+            self.open.entry((issuer, UNREAD.to_owned())).or_default().add_all(&missing);
+        }
+        let because = self.because(facts);
+        let mut rows = self.filter.chains(facts);
+        rows.append(&mut self.rows);
+        for row in &mut rows {
+            row.disowned = row.index.is_some_and(|index| facts.disowned.contains(&index));
+        }
+        let (question, name) = self.filter.names();
+        let mut parameters = self.filter.parameters();
+        parameters.insert("late".to_owned(), self.reach.late_s.into());
+        Answer {
+            question,
+            name,
+            title: self.filter.title(),
+            parameters,
+            window: self.reach.window,
+            columns: self.filter.columns().to_vec(),
+            rows,
+            rows_more: self.rows_more,
+            not_answered: self
+                .open
+                .into_iter()
+                .map(|((issuer, why), indices)| Undecided { issuer, why, count: indices.count(), indices })
+                .collect(),
+            aside: self
+                .aside
+                .into_iter()
+                .map(|(why, indices)| Aside { why: why.to_owned(), count: indices.count(), indices })
+                .collect(),
+            complete: because.iter().all(|because| because.holds),
+            because,
+        }
+    }
+
+    fn because(&self, facts: &Facts) -> Vec<Because> {
+        let mut all = whole::reasons(facts, self.filter.as_ref(), &self.reach);
+        let mut say = |holds: bool, text: String| all.push(Because { holds, text });
+        let open: u64 = self.open.values().map(Runs::count).sum();
+        let expected = {
+            let filter = self.filter.as_ref();
+            let (first, horizon) = (self.reach.first(), self.reach.horizon());
+            facts.accesses_between(first, horizon, |issuer| filter.concerns(issuer)).count()
+        };
+        if open == 0 {
+            say(true, format!("each of the {expected} sealed records that can be about the period was decided"));
+        } else {
+            say(
+                false,
+                format!(
+                    "{open} of {expected} sealed records that can be about the period cannot be decided; they are listed"
+                ),
+            );
+        }
+        if let (late @ 1.., latest) = self.after {
+            let text = format!(
+                "{late} records of the period came after the bound of {} s, the latest at {}: more may come; ask with a later bound (late)",
+                self.reach.late_s,
+                clock::show(latest)
+            );
+            say(false, text);
+        }
+        if !self.closed_after.is_empty() {
+            let text = format!(
+                "{} records from after the bound that show nothing are taken to be of a later period: entries {}",
+                self.closed_after.count(),
+                self.closed_after.show()
+            );
+            say(true, text);
+        }
+        if self.rows_more != 0 {
+            say(false, format!("{} more were found than one answer holds; ask about shorter periods", self.rows_more));
+        }
+        if let Some(part) = self.filter.left_out() {
+            say(false, part);
+        }
+        all
+    }
+}
+
+impl AccessSink for Asked {
+    fn see(&mut self, access: &Access) {
+        if !self.filter.concerns(&access.issuer) {
+            return;
+        }
+        self.seen.add(access.index);
+        match &access.state {
+            State::Opened(values) => self.opened(access, values),
+            State::Erased { authority, .. } => self.closed(access, format!("its record was erased: {authority}")),
+            State::NotOpened { why, blame } => {
+                self.closed(access, format!("its record did not open ({}): {why}", blame.word()));
+            }
+        }
+    }
+}
+
+fn row(access: &Access, values: &Values, added: Vec<(&'static str, Value)>) -> Row {
+    let mut fields: Map<String, Value> = Map::new();
+    for (field, value) in Field::ALL.into_iter().zip(values.all()) {
+        if *value != vitrine_spec::json::Value::Null {
+            fields.insert(field.name().to_owned(), json_of(value));
+        }
+    }
+    fields.extend(added.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    Row {
+        index: Some(access.index),
+        issuer: access.issuer.clone(),
+        epoch: access.epoch,
+        seq: Some(access.seq),
+        recorded: Some(access.recorded),
+        disowned: false,
+        fields,
+    }
+}
