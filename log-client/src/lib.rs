@@ -20,6 +20,8 @@ pub mod draft;
 pub mod given;
 pub mod spool;
 pub mod batch;
+pub mod sealer;
+pub mod readers;
 pub mod deliver;
 pub mod replay;
 pub mod audit;

@@ -12,10 +12,12 @@ use std::time::Duration;
 use clap::Parser;
 use serde_json::json;
 use vitrine_spec::admission::{self, Logged, Query};
+use vitrine_spec::body::Body;
 use vitrine_spec::checkpoint::{Checkpoint, Origin, SignedCheckpoint};
 use vitrine_spec::cosignature::{encode, message};
 use vitrine_spec::envelope::Submission;
 use vitrine_spec::event::Event;
+use vitrine_spec::fields::{self, Field, Values};
 use vitrine_spec::hash::{Hash, leaf_hash};
 use vitrine_spec::json::Value;
 use vitrine_spec::key::{KeyKind, Seed};
@@ -23,21 +25,25 @@ use vitrine_spec::note::Signature;
 use vitrine_spec::policy::Policy;
 use vitrine_spec::proof::{Tiles, inclusion};
 use vitrine_spec::refusal::Refusal;
+use vitrine_spec::sealing::open;
 use vitrine_spec::state::State;
 use vitrine_spec::text::b64;
 use vitrine_spec::tiles::{BundleId, TileId, encode_bundle, encode_tile, tile_root};
 use vitrine_spec::tlog_proof::TlogProof;
 use vitrine_spec::tree::{Frontier, LeafIndex, TreeSize};
+use vitrine_spec::trust::Fingerprint;
+use vitrine_spec::wrap::{ReaderSeed, WrapFor, unwrap};
 
 use crate::batch::Remote;
 use crate::commands::charter;
 use crate::deliver::Clock;
 use crate::draft::{Chain, Draft, Subject};
-use crate::event_file::EventFile;
+use crate::event_file::{EventFile, Members};
 use crate::http::{HttpError, Problem};
 use crate::place::ZEROS;
 use crate::policies::{self, Given, Keys};
 use crate::replay::Bundles;
+use crate::sealer::Signed;
 
 pub(crate) const ORIGIN: &str = "example.com/log";
 pub(crate) const NOW: u64 = 1_795_276_800;
@@ -70,6 +76,7 @@ pub(crate) struct World {
     events: RefCell<Vec<Arc<Event>>>,
     pub(crate) bends: RefCell<VecDeque<Bend>>,
     pub(crate) bodies: RefCell<Vec<Vec<u8>>>,
+    records: RefCell<BTreeMap<usize, Vec<u8>>>,
     pub(crate) policy_text: String,
 }
 
@@ -169,26 +176,135 @@ pub(crate) fn update(version: u32, more: &[&str]) -> EventFile {
     draft("update", &fields, vec![file]).event().unwrap()
 }
 
+/// The two readers of an access log, in the charter's order.
+pub(crate) fn readers() -> [(&'static str, ReaderSeed); 2] {
+    [("supervisor-1", ReaderSeed::new([1; 32])), ("vault-1", ReaderSeed::new([2; 32]))]
+}
+
+/// The first charter of a log that takes accesses, signed.
+fn access_charter() -> EventFile {
+    let mut statement = charter_event().statement().clone();
+    let body = statement.entry("predicate").unwrap().entry("body").unwrap();
+    let Some(Value::Array(mut types)) = body.get("types").cloned() else { panic!("types") };
+    types.push("access".into());
+    types.sort_by(|a, b| a.as_text().cmp(&b.as_text()));
+    body.set("types", Value::Array(types));
+    let reader = |(name, seed): &(&str, ReaderSeed)| {
+        Value::object([
+            ("name", (*name).into()),
+            ("role", name.split('-').next().unwrap().into()),
+            ("sign", event_key(name).vkey().to_string().into()),
+            ("seal", b64(&seed.public()).into()),
+        ])
+    };
+    body.set("readers", Value::Array(readers().iter().map(reader).collect()));
+    let mut event = EventFile::unsigned(statement);
+    event.sign(&event_key("operator")).unwrap();
+    event.sign(&event_key("supervisor")).unwrap();
+    event
+}
+
+fn open_gateway() -> EventFile {
+    let fields = [
+        format!("vkey={}", event_key("gateway").vkey()),
+        "types.access=strict".to_owned(),
+        "heartbeat_s=3600".to_owned(),
+        "jurisdiction=CH".to_owned(),
+        "sites=CH-ZH-1".to_owned(),
+    ];
+    let mut draft = draft("issuer-open", &fields, Vec::new());
+    draft.issuer = "gateway".to_owned();
+    draft.site = Some("CH-ZH-1".to_owned());
+    draft.chain = Chain::At(1, ZEROS.to_owned());
+    draft.cosigners = vec![event_key("operator").vkey().keyid()];
+    let mut event = draft.event().unwrap();
+    event.sign(&event_key("gateway")).unwrap();
+    event.sign(&event_key("operator")).unwrap();
+    event
+}
+
+/// An access with this `native_id`.
+pub(crate) fn values(native_id: &str) -> Values {
+    let mut values = fields::nothing();
+    let mut set = |field: Field, value: Value| values[field.number()] = value;
+    set(Field::OccurredAt, "2026-11-21T16:03:01.123Z".into());
+    set(Field::Op, "read".into());
+    set(Field::Outcome, Value::object([("result", "success".into())]));
+    set(Field::NativeId, native_id.into());
+    Values::new(values).unwrap()
+}
+
 impl World {
     /// A log with its charter and the issuer `release`, who owns the stream `app stable`.
     pub(crate) fn new() -> World {
-        let given = |name: &str, kind| Given { vkey: seed(name, kind).vkey(), url: None };
-        let logs = [given(ORIGIN, KeyKind::Ed25519), given(ORIGIN, KeyKind::MlDsa44)];
-        let witness = [given("w.example", KeyKind::Cosign), given("w.example", KeyKind::MlDsa44)];
-        let world = World {
-            state: RefCell::default(),
-            leaves: RefCell::default(),
-            events: RefCell::default(),
-            bends: RefCell::default(),
-            bodies: RefCell::default(),
-            policy_text: policies::make(Keys::Both, &logs, &witness, None).unwrap(),
-        };
+        let world = World::empty();
         world.append(&charter_event().leaf()).unwrap();
         let mut open = open_release();
         open.sign(&event_key("release")).unwrap();
         open.sign(&event_key("operator")).unwrap();
         world.append(&open.leaf()).unwrap();
         world
+    }
+
+    /// A log that takes accesses, with two readers and the issuer `gateway` at one site.
+    pub(crate) fn access() -> World {
+        let world = World::empty();
+        world.append(&access_charter().leaf()).unwrap();
+        world.append(&open_gateway().leaf()).unwrap();
+        world
+    }
+
+    /// Takes what a sealer made.
+    pub(crate) fn submit_signed(&self, event: &Signed) -> Result<usize, Refusal> {
+        self.take(event.waiting().submission().as_bytes()).map(|(index, _)| index)
+    }
+
+    /// The fingerprint of its charter.
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::new(self.event(0).id().0)
+    }
+
+    /// What each reader reads of each access, in the order of the log; every wrap, record and value is checked.
+    pub(crate) fn read_all(&self) -> Vec<Values> {
+        let mut windows = BTreeMap::new();
+        let mut read = Vec::new();
+        for (index, event) in self.events.borrow().iter().enumerate() {
+            let header = &event.statement.header;
+            match &event.statement.body {
+                Body::SealingKey(sealing) => {
+                    for (name, seed) in readers() {
+                        let (issuer, seq) = (header.issuer.as_str(), header.seq.unwrap());
+                        let target = WrapFor { origin: &header.origin, issuer, epoch: header.epoch, seq, reader: name };
+                        let wrap = &sealing.wrap_of(name).unwrap().wrap;
+                        windows.insert((name, seq), unwrap(&seed, &target, wrap, &sealing.check).unwrap());
+                    }
+                }
+                Body::Access => {
+                    let key = event.statement.sealed.as_ref().unwrap().key;
+                    let record = &self.records.borrow()[&index];
+                    let opened = readers().map(|(name, _)| open(&windows[&(name, key)], event, record).unwrap().values);
+                    assert_eq!(opened[0], opened[1], "both readers read the same");
+                    read.push(opened[0].clone());
+                }
+                _ => {}
+            }
+        }
+        read
+    }
+
+    fn empty() -> World {
+        let given = |name: &str, kind| Given { vkey: seed(name, kind).vkey(), url: None };
+        let logs = [given(ORIGIN, KeyKind::Ed25519), given(ORIGIN, KeyKind::MlDsa44)];
+        let witness = [given("w.example", KeyKind::Cosign), given("w.example", KeyKind::MlDsa44)];
+        World {
+            state: RefCell::default(),
+            leaves: RefCell::default(),
+            events: RefCell::default(),
+            bends: RefCell::default(),
+            bodies: RefCell::default(),
+            records: RefCell::default(),
+            policy_text: policies::make(Keys::Both, &logs, &witness, None).unwrap(),
+        }
     }
 
     pub(crate) fn policy(&self) -> Policy {
@@ -228,12 +344,18 @@ impl World {
 
     /// The first index of a payload and whether it was there before.
     fn take(&self, body: &[u8]) -> Result<(usize, bool), Refusal> {
-        let envelope = Submission::parse(body, 1)?.envelope;
+        let Submission { envelope, sealed } = Submission::parse(body, 1)?;
         let found = self.events.borrow().iter().position(|event| event.id == envelope.id());
-        match found {
-            Some(index) => Ok((index, true)),
-            None => self.append(&envelope.leaf()).map(|index| (index, false)),
+        if let Some(index) = found {
+            return Ok((index, true));
         }
+        let index = self.append(&envelope.leaf())?;
+        let named = self.events.borrow()[index].statement.sealed.map(|sealed| sealed.sha256);
+        assert_eq!(named, sealed.as_deref().map(Hash::of), "the record is the one that the leaf names");
+        if let Some(record) = sealed {
+            self.records.borrow_mut().insert(index, record);
+        }
+        Ok((index, false))
     }
 
     /// Puts a leaf into the tree without judging it, as a log does that breaks the rules.
@@ -351,13 +473,18 @@ impl Remote for World {
                 json!({"packageId": stream.package_id, "channel": stream.channel.as_str(), "next_release_seq": next})
             })
             .collect();
-        let last = issuer.last.map(|last| json!({"seq": last.seq, "event_id": last.event_id.hex()}));
-        let body = json!({"epoch": issuer.epoch, "vkey": issuer.vkey.to_string(), "open": issuer.open, "last": last, "streams": streams});
+        let last = issuer
+            .last
+            .map(|last| json!({"seq": last.seq, "event_id": last.event_id.hex(), "recorded": last.recorded.get()}));
+        let opened = self.entry_json(issuer.opened_at.get() as usize);
+        let body = json!({"epoch": issuer.epoch, "vkey": issuer.vkey.to_string(), "open": issuer.open, "last": last,
+            "streams": streams, "heartbeat_s": issuer.heartbeat_s, "opened": opened});
         Ok(body.to_string().into_bytes())
     }
 
     fn charter(&self) -> Result<Vec<u8>, HttpError> {
-        let index = self.state.borrow().charter.as_ref().unwrap().index.get() as usize;
+        let index = self.events.borrow().iter().rposition(|event| matches!(event.statement.body, Body::Charter(_)));
+        let index = index.unwrap();
         let mut body = self.entry_json(index);
         body["checkpoint"] = String::from_utf8(self.note(None)).unwrap().into();
         Ok(body.to_string().into_bytes())

@@ -1,0 +1,288 @@
+//! To whom records are sealed: the readers of the charter in force, followed back to the pinned fingerprint (design-events.md 3).
+//!
+//! A log that could name the readers could read every record. So each version of the charter must be signed by the operator and
+//! the supervisor of the version before, and the first must have the fingerprint. A log can still withhold the newest version:
+//! then its readers are those of an older one, and the log refuses what is sealed to them. Not here: sealing (`sealer`).
+
+use std::path::Path;
+
+use serde::Deserialize;
+use vitrine_spec::body::Body;
+use vitrine_spec::body::charter::{Charter, Holder};
+use vitrine_spec::envelope::pae;
+use vitrine_spec::event::Event;
+use vitrine_spec::hash::{Hash, leaf_hash};
+use vitrine_spec::key::Seed;
+use vitrine_spec::policy::Policy;
+use vitrine_spec::text::unb64;
+use vitrine_spec::tlog_proof::TlogProof;
+use vitrine_spec::tree::LeafIndex;
+use vitrine_spec::trust::Fingerprint;
+use vitrine_spec::words::Name;
+
+use crate::answer;
+use crate::batch::Remote;
+use crate::exit::{Exit, Failure};
+use crate::files;
+use crate::limits::CHARTER_VERSIONS_MAX;
+use crate::place::Standing;
+use crate::sealer::Sealer;
+use crate::verify_update::load_pins;
+
+/// The fingerprint that the readers must go back to: the one given, else that of the trust directory.
+///
+/// # Errors
+/// Neither is there, or it is not a fingerprint: nobody seals on first use.
+pub fn pin(charter: Option<&str>, trust: Option<&Path>, unwitnessed: bool) -> Result<Fingerprint, Failure> {
+    match charter {
+        Some(text) => Fingerprint::parse(text).map_err(|error| {
+            Failure::usage("trust.fingerprint", "this is not a fingerprint")
+                .side("reason", error)
+                .now("a fingerprint is 16 groups of four hexadecimal digits; quote it when it has blanks")
+        }),
+        None => {
+            let dir = files::trust_dir(trust).map_err(|failure| {
+                failure.now("give --charter FINGERPRINT, from the operator or the supervisor, or --trust DIR")
+            })?;
+            Ok(load_pins(Some(&dir), unwitnessed)?.trust().charter)
+        }
+    }
+}
+
+/// The charter in force, as the log shows it and the pinned fingerprint vouches for it.
+///
+/// # Errors
+/// The log cannot be asked, or what it shows does not go back to the fingerprint.
+pub fn charter_in_force(
+    remote: &impl Remote,
+    policy: &Policy,
+    pinned: &Fingerprint,
+    now: u64,
+) -> Result<Charter, Failure> {
+    let answered: Answer = read(&remote.charter()?)?;
+    let mut entry = answered.entry.proven(policy, &answered.checkpoint, now)?;
+    let (newest, mut signed) = charter_of(&entry)?;
+    let mut later = newest.clone();
+    for _ in 0..CHARTER_VERSIONS_MAX {
+        let Some(prev) = later.prev else {
+            return if entry.id.0 == *pinned.event_id() { Ok(newest) } else { Err(other_charter(pinned, &entry)) };
+        };
+        let found: Lookup = read(&remote.lookup(&format!("event_id={}", prev.hex()))?)?;
+        let before =
+            found.entries.into_iter().next().ok_or_else(|| {
+                not_a_chain(&later, format!("the log does not show the version before, event {prev}"))
+            })?;
+        entry = before.proven(policy, &found.checkpoint, now)?;
+        let (charter, by) = charter_of(&entry)?;
+        if entry.id != prev || charter.version + 1 != later.version {
+            return Err(not_a_chain(&later, format!("version {} is event {}", charter.version, entry.id)));
+        }
+        check_signed(&charter.operator, "operator", &signed, &later)?;
+        check_signed(&charter.supervisor, "supervisor", &signed, &later)?;
+        (later, signed) = (charter, by);
+    }
+    Err(not_a_chain(&later, format!("there are more than {CHARTER_VERSIONS_MAX} versions")))
+}
+
+/// A sealer for the open epoch of `issuer`, at the place that the log names, to the readers of the charter in force.
+///
+/// # Errors
+/// The log cannot be asked; the issuer is closed or has another key; the charter does not go back to the fingerprint.
+pub fn sealer(
+    remote: &impl Remote,
+    policy: &Policy,
+    pinned: &Fingerprint,
+    issuer: &Name,
+    key: &Seed,
+    now: u64,
+) -> Result<(Sealer, Standing), Failure> {
+    let charter = charter_in_force(remote, policy, pinned, now)?;
+    let standing = Standing::read(issuer.as_str(), &remote.issuer(issuer.as_str())?)?;
+    if standing.vkey != key.vkey().to_string() {
+        return Err(Failure::usage("submit.key", "the key given is not the issuer's current one")
+            .side("issuer", issuer)
+            .side("given", key.vkey().keyid())
+            .side("current", &standing.vkey)
+            .now("give the current key with --key FILE"));
+    }
+    if charter.readers.is_empty() {
+        return Err(Failure::refused(
+            "sealing.readers",
+            "this log's charter names no reader, so nothing can be sealed",
+        )
+        .side("log", &charter.origin)
+        .side("its types", charter.types.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+        .now("give the address of the log that takes accesses"));
+    }
+    let sealer = Sealer::new(
+        key.clone(),
+        charter.origin,
+        issuer.clone(),
+        standing.epoch,
+        standing.site.clone(),
+        charter.readers,
+        standing.next,
+    );
+    Ok((sealer, standing))
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    checkpoint: String,
+    #[serde(flatten)]
+    entry: Entry,
+}
+
+#[derive(Deserialize)]
+struct Lookup {
+    checkpoint: String,
+    entries: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    index: u64,
+    leaf: String,
+    hashes: Vec<String>,
+}
+
+impl Entry {
+    /// The event of this entry, once it is proven to be in the checkpoint and the checkpoint holds under the policy.
+    fn proven(&self, policy: &Policy, note: &str, now: u64) -> Result<Event, Failure> {
+        let malformed = |why: String| {
+            Failure::new(Exit::Unreachable, "charter.malformed", "the log's answer about its charter is not one")
+                .side("reason", why)
+                .now("check that the address is the log's")
+        };
+        let leaf = unb64(&self.leaf).map_err(|error| malformed(error.to_string()))?;
+        let hashes: Result<Vec<Hash>, _> = self.hashes.iter().map(|hash| Hash::from_b64(hash)).collect();
+        let hashes = hashes.map_err(|error| malformed(error.to_string()))?;
+        let proof =
+            TlogProof { extra: None, index: LeafIndex::new(self.index), hashes, checkpoint: note.as_bytes().to_vec() };
+        answer::proof(policy, &leaf_hash(&leaf), &proof, now).map_err(Failure::from)?;
+        Event::read_leaf(&leaf).map_err(|refusal| malformed(refusal.to_string()))
+    }
+}
+
+/// What a charter says, and its event.
+fn charter_of(event: &Event) -> Result<(Charter, Event), Failure> {
+    match &event.statement.body {
+        Body::Charter(charter) => Ok((Charter::clone(charter), event.clone())),
+        _ => Err(Failure::refused("charter", "what the log shows as a charter is none")
+            .side("type", event.statement.kind)
+            .side("event", event.id)),
+    }
+}
+
+/// `later` must carry a signature of the holder's key, or of its spare, that holds.
+fn check_signed(before: &Holder, role: &str, event: &Event, later: &Charter) -> Result<(), Failure> {
+    let message = pae(event.payload());
+    let signed = |keyid: &str, verify: &dyn Fn(&[u8]) -> bool| {
+        event.envelope.signatures.iter().any(|signature| signature.keyid == keyid && verify(&signature.sig))
+    };
+    let holds = std::iter::once(&before.vkey)
+        .chain(&before.spare)
+        .any(|vkey| signed(&vkey.keyid(), &|sig| vkey.verify(&message, sig)));
+    if holds {
+        return Ok(());
+    }
+    Err(not_a_chain(later, format!("it is not signed by the {role} of the version before, {}", before.vkey.keyid())))
+}
+
+fn not_a_chain(later: &Charter, why: String) -> Failure {
+    Failure::new(Exit::Misbehaved, "charter.chain", "the log's charter does not go back to the pinned one")
+        .side("version", later.version)
+        .side("reason", why)
+        .now("nothing is sealed to its readers; ask the operator and the supervisor")
+}
+
+fn other_charter(pinned: &Fingerprint, first: &Event) -> Failure {
+    Failure::refused("charter.fingerprint", "this log has another charter than the one pinned")
+        .side("fingerprint given", pinned)
+        .side("the log's", Fingerprint::new(first.id.0))
+        .now("check the address and the fingerprint; nothing is sealed to readers that nobody vouches for")
+}
+
+fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Failure> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        Failure::new(Exit::Unreachable, "charter.malformed", "the log's answer about its charter is not one")
+            .side("reason", error)
+            .now("check that the address is the log's")
+    })
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::event_file::{EventFile, Members, number};
+    use crate::world::{NOW, World, event_key};
+
+    fn in_force(world: &World) -> Result<Charter, Failure> {
+        charter_in_force(world, &world.policy(), &world.fingerprint(), NOW)
+    }
+
+    /// A second version of the charter, signed by these.
+    fn next(world: &World, signers: &[&str]) -> EventFile {
+        let mut statement = world.event(0).statement().clone();
+        let prev = world.event(0).id().hex();
+        let predicate = statement.entry("predicate").unwrap();
+        let hdr = predicate.entry("hdr").unwrap();
+        hdr.set("seq", number(2));
+        hdr.set("prev", prev.as_str().into());
+        let body = predicate.entry("body").unwrap();
+        body.set("version", number(2));
+        body.set("prev", prev.as_str().into());
+        body.set("sites", vitrine_spec::json::Value::Array(Vec::new()));
+        let mut event = EventFile::unsigned(statement);
+        for signer in signers {
+            event.sign(&event_key(signer)).unwrap();
+        }
+        event
+    }
+
+    #[test]
+    fn the_readers_are_those_of_the_pinned_charter() {
+        let world = World::access();
+        let names: Vec<String> = in_force(&world).unwrap().readers.into_iter().map(|reader| reader.name).collect();
+        assert_eq!(names, ["supervisor-1", "vault-1"]);
+        let other = Fingerprint::new(Hash::of(b"another charter"));
+        let failure = charter_in_force(&world, &world.policy(), &other, NOW).unwrap_err();
+        assert_eq!(failure.code, "charter.fingerprint");
+    }
+
+    #[test]
+    fn a_later_version_counts_when_operator_and_supervisor_signed_it() {
+        let world = World::access();
+        world.plant(&next(&world, &["operator", "supervisor"]).leaf());
+        assert_eq!(in_force(&world).unwrap().version, 2);
+    }
+
+    #[test]
+    fn a_log_that_names_its_own_readers_is_not_believed() {
+        for signers in [&["operator"][..], &["supervisor"], &["operator", "release"]] {
+            let world = World::access();
+            world.plant(&next(&world, signers).leaf());
+            let failure = in_force(&world).unwrap_err();
+            assert_eq!((failure.exit, failure.code.as_str()), (Exit::Misbehaved, "charter.chain"), "{signers:?}");
+        }
+        // A signature of the right name over other bytes.
+        let world = World::access();
+        let mut forged = next(&world, &["operator"]).envelope().clone();
+        forged.add(event_key("supervisor").vkey().keyid(), [7; 64]);
+        world.plant(&EventFile::of(forged).unwrap().leaf());
+        assert_eq!(in_force(&world).unwrap_err().code, "charter.chain");
+    }
+
+    #[test]
+    fn a_sealer_needs_the_issuers_key_and_readers() {
+        let world = World::access();
+        let name = Name::new("gateway").unwrap();
+        let refused = |world: &World, issuer: &Name, key: &str| {
+            sealer(world, &world.policy(), &world.fingerprint(), issuer, &event_key(key), NOW).unwrap_err().code
+        };
+        assert_eq!(refused(&world, &name, "release"), "submit.key");
+        let world = World::new();
+        assert_eq!(refused(&world, &Name::new("release").unwrap(), "release"), "sealing.readers");
+    }
+}
