@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use vitrine_spec::event::Statement;
 use vitrine_spec::json::Value;
 use vitrine_spec::statement::{PREDICATE_BASE, STATEMENT_TYPE};
+use vitrine_spec::wrap::SEALING_ALG;
 
 use crate::clock;
 use crate::event_file::{EventFile, Members, number};
@@ -27,11 +28,13 @@ enum Word {
     Listed,
     /// `packageId/channel`, with `/regional` where it is; repeated, sorted.
     Streams,
+    /// `PLACE@DATE`; repeated, in the order given.
+    Places,
     /// Members with names of their own (`types.build=none`).
     Named,
 }
 
-use Word::{Bool, Int, Listed, Named, Sorted, Streams, Text, Time};
+use Word::{Bool, Int, Listed, Named, Places, Sorted, Streams, Text, Time};
 
 const SOURCE: [(&str, Word); 4] = [
     ("source.uri", Text),
@@ -41,7 +44,7 @@ const SOURCE: [(&str, Word); 4] = [
 ];
 
 /// Members of each body, as leaf-format.md 4 has them.
-const BODIES: [(&str, &[(&str, Word)]); 9] = [
+const BODIES: [(&str, &[(&str, Word)]); 11] = [
     (
         "build",
         &[
@@ -83,6 +86,7 @@ const BODIES: [(&str, &[(&str, Word)]); 9] = [
             ("report", Text),
         ],
     ),
+    ("erasure", &[("class", Text), ("reason", Text), ("authority", Text), ("places", Places)]),
     ("heartbeat", &[("to", Time)]),
     ("incident", &[("class", Text), ("issuer", Text), ("epoch", Int), ("seq", Int), ("code", Text)]),
     ("issuer-close", &[("issuer", Text), ("epoch", Int), ("reason", Text), ("last.seq", Int), ("last.event_id", Text)]),
@@ -117,6 +121,7 @@ const BODIES: [(&str, &[(&str, Word)]); 9] = [
             ("log", Text),
         ],
     ),
+    ("sealing-key", &[("alg", Text), ("check", Text)]),
     (
         "update",
         &[
@@ -158,6 +163,28 @@ pub struct Subject {
     pub produced: Option<String>,
 }
 
+/// The place of an event of a sealed type, by which a log finds it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct At {
+    /// The issuer.
+    pub issuer: String,
+    /// Its epoch.
+    pub epoch: u64,
+    /// The position.
+    pub seq: u64,
+}
+
+impl At {
+    /// `{issuer, epoch, seq}`.
+    pub fn value(&self) -> Value {
+        Value::object([
+            ("issuer", Value::Text(self.issuer.clone())),
+            ("epoch", number(self.epoch)),
+            ("seq", number(self.seq)),
+        ])
+    }
+}
+
 /// A reference to another event.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Reference {
@@ -167,6 +194,8 @@ pub struct Reference {
     pub event_id: String,
     /// The other log, where it is not this one.
     pub origin: Option<String>,
+    /// Its place, where it is of a sealed type.
+    pub at: Option<At>,
 }
 
 /// A document behind the event.
@@ -287,7 +316,15 @@ impl Draft {
             }
         };
         match self.kind.as_str() {
+            "erasure" => {
+                default(
+                    "class",
+                    Value::Text(if targets(&self.body).is_empty() { "subject" } else { "record" }.to_owned()),
+                );
+                default("places", Value::Array(Vec::new()));
+            }
             "heartbeat" => default("to", number(self.recorded)),
+            "sealing-key" => default("alg", Value::Text(SEALING_ALG.to_owned())),
             "update" => {
                 default("audience", Value::Array(vec![Value::Text("all".to_owned())]));
                 default("built_here", Value::Bool(self.refs.iter().any(|reference| reference.rel == "releases")));
@@ -352,6 +389,10 @@ impl Draft {
                         }));
                 }
                 let digests = match kind {
+                    "erasure" if !targets(body).is_empty() => {
+                        return Ok(Value::Array(targets(body).into_iter().map(digest_subject).collect()));
+                    }
+                    "sealing-key" => BTreeMap::from([("sha256".to_owned(), wraps_digest(body)?)]),
                     "heartbeat" => {
                         let prev = match &self.chain {
                             Chain::At(_, prev) => prev.clone(),
@@ -370,6 +411,7 @@ impl Draft {
                         "code-review" => {
                             "give the reviewed revision: --subject gitTree=HEX, gitCommit=HEX or sha256=HEX"
                         }
+                        "erasure" => "give the records with --target, or the person's pseudonym with --subject-ref",
                         "issuer-close" => "give the closed issuer's public key: --vkey VKEY",
                         "issuer-open" => "give the issuer's public key: --vkey VKEY",
                         _ => "give what it is about: --subject sha256=HEX",
@@ -390,6 +432,31 @@ pub fn key_digest(vkey: &str) -> Result<String, Failure> {
     vitrine_spec::key::Vkey::parse(vkey)
         .map(|vkey| vitrine_spec::hash::Hash::of(vkey.public()).hex())
         .map_err(|error| Failure::usage("vkey", "this is not a verifier key").side("given", vkey).side("rule", error))
+}
+
+/// The event_ids of an erasure's targets, in order.
+fn targets(body: &Value) -> Vec<&str> {
+    match body.get("targets") {
+        Some(Value::Array(targets)) => {
+            targets.iter().filter_map(|target| target.get("event_id").and_then(Value::as_text)).collect()
+        }
+        Some(_) | None => Vec::new(),
+    }
+}
+
+/// SHA-256 of the wraps of a sealing key, joined in order, hex.
+fn wraps_digest(body: &Value) -> Result<String, Failure> {
+    let none = || {
+        Failure::usage("event.sealing-key", "a sealing key holds the wraps of its W, and W is in the memory of whoever seals")
+            .now("`import` and `gateway` make sealing keys; give --body FILE with `check` and `wraps` when another program seals")
+    };
+    let Some(Value::Array(wraps)) = body.get("wraps") else { return Err(none()) };
+    let mut joined = Vec::new();
+    for wrap in wraps {
+        let text = wrap.get("wrap").and_then(Value::as_text).ok_or_else(none)?;
+        joined.extend(vitrine_spec::text::unb64(text).map_err(|error| none().side("reason", error))?);
+    }
+    Ok(vitrine_spec::hash::Hash::of(&joined).hex())
 }
 
 /// Judges the members of a statement; one that waits for its place is judged as if it were the first.
@@ -446,6 +513,9 @@ fn reference(reference: &Reference) -> Value {
         ("rel", Value::Text(reference.rel.clone())),
         ("event_id", Value::Text(reference.event_id.clone())),
     ]);
+    if let Some(at) = &reference.at {
+        value.set("at", at.value());
+    }
     if let Some(origin) = &reference.origin {
         value.set("origin", Value::Text(origin.clone()));
     }
@@ -510,6 +580,19 @@ fn put_field(kind: &str, body: &mut Value, field: &str) -> Result<(), Failure> {
                 list.sort_by(|a, b| a.as_text().cmp(&b.as_text()));
                 list.dedup();
             }
+            Value::Array(list)
+        }
+        Places => {
+            let (place, until) =
+                given.rsplit_once('@').ok_or_else(|| wrong("PLACE@DATE, the day by which it is gone there"))?;
+            let mut list = match at.get(last) {
+                Some(Value::Array(list)) => list.clone(),
+                Some(_) | None => Vec::new(),
+            };
+            list.push(Value::object([
+                ("place", Value::Text(place.to_owned())),
+                ("until", Value::Text(until.to_owned())),
+            ]));
             Value::Array(list)
         }
         Streams => {
@@ -630,7 +713,7 @@ mod tests {
         let mut update = draft("update", &[]);
         update.files = vec![file("a", "1", None)];
         assert_eq!(update.clone().event().unwrap().body("built_here"), Some(&Value::Bool(false)));
-        update.refs = vec![Reference { rel: "releases".into(), event_id: "1".repeat(64), origin: None }];
+        update.refs = vec![Reference { rel: "releases".into(), event_id: "1".repeat(64), origin: None, at: None }];
         assert_eq!(update.event().unwrap().body("built_here"), Some(&Value::Bool(true)));
     }
 

@@ -101,10 +101,15 @@ impl EventFile {
         self.envelope.signatures.is_empty()
     }
 
+    /// Whether it is of a sealed type.
+    pub fn is_sealed(&self) -> bool {
+        self.kind().and_then(Kind::of).is_some_and(Kind::is_sealed)
+    }
+
     /// Whether its bytes depend on its place in the chain by more than a signature: a sealed record, and the wraps of a sealing
     /// key, can be made for another place only by whoever has the values.
     pub fn is_bound(&self) -> bool {
-        self.kind().and_then(Kind::of).is_some_and(|kind| kind.is_sealed() || kind == Kind::SealingKey)
+        self.is_sealed() || self.kind().and_then(Kind::of) == Some(Kind::SealingKey)
     }
 
     /// Adds a signature; one of the same key is replaced by itself, since Ed25519 gives one per message.

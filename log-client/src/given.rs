@@ -7,15 +7,20 @@ use std::io::Read;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
+use vitrine_spec::envelope::Submission;
 use vitrine_spec::key::Vkey;
-use vitrine_spec::text::hex;
+use vitrine_spec::text::{decimal, hex};
+use vitrine_spec::tlog_proof::TlogProof;
+use vitrine_spec::tree::LeafIndex;
+use vitrine_spec::words::is_name;
 
-use crate::draft::{Attached, Reference, Subject};
+use crate::draft::{At, Attached, Reference, Subject};
 use crate::event_file::EventFile;
 use crate::exit::Failure;
 use crate::files;
+use crate::http::Log;
 use crate::keyfile;
-use crate::limits::KEY_FILE_BYTES_MAX;
+use crate::limits::{EVENT_FILE_BYTES_MAX, KEY_FILE_BYTES_MAX};
 
 /// A vkey from its text, from a file that holds it, or from a private key file.
 pub fn public_key(text: &str) -> Result<Option<Vkey>, Failure> {
@@ -80,21 +85,24 @@ pub fn is_sha256(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// `REL=FILE` or `REL=HEX[@ORIGIN]`; the event, where it was a file.
+/// `REL=FILE` or `REL=HEX[@ORIGIN]`; the event, where it was a file. A sealed event by its id is `REL=HEX@ISSUER/EPOCH/SEQ`.
 pub fn reference(text: &str) -> Result<(Reference, Option<EventFile>), Failure> {
     let (rel, target) = text.split_once('=').ok_or_else(|| {
         Failure::usage("event.ref", "a reference is REL=FILE or REL=EVENT_ID")
             .side("given", text)
             .now("for example --ref releases=build.json")
     })?;
-    let (id, origin) = match target.split_once('@') {
-        Some((id, origin)) if is_sha256(id) => (id, Some(origin.to_owned())),
+    let rel = rel.to_owned();
+    let (id, rest) = match target.split_once('@') {
+        Some((id, rest)) if is_sha256(id) => (id, Some(rest)),
         Some(_) | None => (target, None),
     };
     if is_sha256(id) {
-        return Ok((Reference { rel: rel.to_owned(), event_id: id.to_owned(), origin }, None));
+        let at = rest.and_then(place);
+        let origin = rest.filter(|_| at.is_none()).map(str::to_owned);
+        return Ok((Reference { rel, event_id: id.to_owned(), origin, at }, None));
     }
-    let event = EventFile::read(Path::new(target))?;
+    let event = event(Path::new(target))?;
     if event.wants_place() {
         return Err(Failure::usage(
             "event.ref",
@@ -103,7 +111,76 @@ pub fn reference(text: &str) -> Result<(Reference, Option<EventFile>), Failure> 
         .side("file", target)
         .now("submit it first; `submit` writes the event as logged back into its file"));
     }
-    Ok((Reference { rel: rel.to_owned(), event_id: event.id().hex(), origin: None }, Some(event)))
+    let at = if event.is_sealed() { at(&event) } else { None };
+    Ok((Reference { rel, event_id: event.id().hex(), origin: None, at }, Some(event)))
+}
+
+/// An event from a file that holds it: an event file, a submission with its sealed record, or a tlog-proof with its leaf.
+pub fn event(path: &Path) -> Result<EventFile, Failure> {
+    let bytes = files::read(path, EVENT_FILE_BYTES_MAX)?;
+    let malformed = |why: String| {
+        Failure::refused("event.malformed", "there is no event in this file")
+            .side("file", path.display())
+            .side("reason", why)
+    };
+    if let Ok(proof) = TlogProof::parse(&bytes) {
+        let leaf = proof.extra.ok_or_else(|| malformed("the proof has no `extra` line with the leaf".to_owned()))?;
+        return EventFile::parse(&leaf).map_err(malformed);
+    }
+    match Submission::parse(&bytes, 1) {
+        Ok(submission) => EventFile::of(submission.envelope).map_err(malformed),
+        Err(_) => EventFile::parse_named(path, &bytes),
+    }
+}
+
+/// What an erasure erases: a file as [`event`] reads it, an index of the log, or `HEX@ISSUER/EPOCH/SEQ`.
+pub fn target(text: &str, log: Option<&Log>) -> Result<(String, At), Failure> {
+    if let Some((id, at)) = text.split_once('@').filter(|(id, _)| is_sha256(id)) {
+        let at = place(at).ok_or_else(|| {
+            Failure::usage("event.target", "the place of a record is ISSUER/EPOCH/SEQ").side("given", text)
+        })?;
+        return Ok((id.to_owned(), at));
+    }
+    let event = match decimal(text) {
+        Ok(index) => {
+            let log = log.ok_or_else(|| {
+                Failure::usage("event.target", "an index is looked up in the log")
+                    .side("given", text)
+                    .now("give --log URL too")
+            })?;
+            let leaf = log.entry(LeafIndex::new(index))?;
+            EventFile::parse(&leaf).map_err(|why| {
+                Failure::refused("event.malformed", "this entry is not an event")
+                    .side("index", index)
+                    .side("reason", why)
+            })?
+        }
+        Err(_) => event(Path::new(text))?,
+    };
+    match at(&event).filter(|_| event.is_sealed()) {
+        Some(at) => Ok((event.id().hex(), at)),
+        None => {
+            Err(Failure::refused("event.target", "only sealed records are erased; everything else in a log is public")
+                .side("given", text)
+                .side("its type", event.kind().unwrap_or_default()))
+        }
+    }
+}
+
+fn at(event: &EventFile) -> Option<At> {
+    Some(At {
+        issuer: event.header_text("issuer")?.to_owned(),
+        epoch: event.header_int("epoch")?,
+        seq: event.header_int("seq")?,
+    })
+}
+
+/// `ISSUER/EPOCH/SEQ`.
+fn place(text: &str) -> Option<At> {
+    let mut parts = text.split('/');
+    let issuer = parts.next().filter(|name| is_name(name))?.to_owned();
+    let (epoch, seq) = (decimal(parts.next()?).ok()?, decimal(parts.next()?).ok()?);
+    parts.next().is_none().then_some(At { issuer, epoch, seq })
 }
 
 /// `NAME=PATH` or `NAME=SHA256`: what a rebuild produced for one of the files.

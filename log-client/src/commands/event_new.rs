@@ -6,18 +6,26 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser};
+use vitrine_spec::hash::Hash;
 use vitrine_spec::json::{self, Value};
+use vitrine_spec::statement::Kind;
 
 use crate::clock;
 use crate::draft::{self, Chain, Draft, Subject};
 use crate::event_file::{EventFile, Members};
 use crate::exit::{Exit, Failure};
 use crate::files;
-use crate::given::{attachment, digest, is_sha256, keyid, nonce, produced, public_key, reference, wrong_key};
+use crate::given::{attachment, digest, is_sha256, keyid, nonce, produced, public_key, reference, target, wrong_key};
 use crate::http::Log;
 use crate::limits::EVENT_FILE_BYTES_MAX;
 use crate::output::{Out, Report};
 use crate::place::{Place, ZEROS};
+
+/// The types that are made here, and `access`, which is named to say where it is made.
+fn types() -> impl Iterator<Item = PossibleValue> {
+    draft::kinds().map(PossibleValue::new).chain([PossibleValue::new(Kind::Access.name()).hide(true)])
+}
 
 /// `event new`.
 #[derive(Debug, Args)]
@@ -45,10 +53,13 @@ Examples:
     --produced app=out/app --field independence=third-party --out rebuild.json
   log-client event new update --origin O --issuer release --file app \\
     --ref releases=build.json --field purl=pkg:generic/app@1.2 \\
-    --field packageId=app --field channel=stable --field kind=product --out update.json")]
+    --field packageId=app --field channel=stable --field kind=product --out update.json
+  log-client event new erasure --log URL --issuer operator --cosigner supervisor.vkey \\
+    --target 4711 --field reason=data-subject --field authority=\"case 2026/17\" \\
+    --field \"places=backup tapes@2027-03-31\" --out erase.json")]
 pub struct New {
     /// The type
-    #[arg(value_name = "TYPE", value_parser = clap::builder::PossibleValuesParser::new(draft::kinds()))]
+    #[arg(value_name = "TYPE", value_parser = PossibleValuesParser::new(types()))]
     kind: String,
     /// The log it is for; read from --log when not given
     #[arg(long, value_name = "O")]
@@ -104,6 +115,12 @@ pub struct New {
     /// issuer-open, issuer-close: the issuer's public key: a vkey, or a file with it or with the key
     #[arg(long, value_name = "KEY")]
     vkey: Option<String>,
+    /// erasure: a record, by its proof or event file, by its index in --log, or as EVENT_ID@ISSUER/EPOCH/SEQ
+    #[arg(long = "target", value_name = "FILE|INDEX|ID@PLACE")]
+    targets: Vec<String>,
+    /// erasure of class `subject`: the pseudonym whose row was deleted from the vendor's table
+    #[arg(long, value_name = "TEXT", conflicts_with = "targets")]
+    subject_ref: Option<String>,
     /// A document behind it: digest and size are taken from the file
     #[arg(long = "attach", value_name = "MEDIA/TYPE=PATH")]
     attachments: Vec<String>,
@@ -117,6 +134,11 @@ pub struct New {
 
 /// Runs `event new`.
 pub fn run(args: New, out: &Out) -> Result<Exit, Failure> {
+    if args.kind == Kind::Access.name() {
+        return Err(Failure::usage("event.sealed", "an access is not made by hand: its record is sealed under keys that are never written")
+            .side("type", &args.kind)
+            .now("log what a system has recorded with `log-client import`; have a system log as it goes with `log-client gateway`"));
+    }
     let log = args.log.as_deref().map(Log::new).transpose()?;
     let origin = match (&args.origin, &log) {
         (Some(origin), _) => origin.clone(),
@@ -175,6 +197,11 @@ pub fn run(args: New, out: &Out) -> Result<Exit, Failure> {
         } else {
             digests.insert("sha256".to_owned(), draft::key_digest(&vkey.to_string())?);
         }
+    }
+    if kind == Kind::Erasure.name() {
+        erasure(&args, log.as_ref(), &mut body, &mut digests)?;
+    } else if !args.targets.is_empty() || args.subject_ref.is_some() {
+        return Err(Failure::usage("event.target", "only an erasure has targets").side("type", kind));
     }
     let mut refs = Vec::new();
     for text in &args.refs {
@@ -240,6 +267,35 @@ fn origin_of(log: &Log) -> Result<String, Failure> {
     )
 }
 
+/// What an erasure erases: records by their places, or a person by the pseudonym.
+fn erasure(
+    args: &New,
+    log: Option<&Log>,
+    body: &mut Value,
+    digests: &mut BTreeMap<String, String>,
+) -> Result<(), Failure> {
+    if args.cosigner.is_empty() {
+        return Err(Failure::usage("event.cosigner", "an erasure is signed by the supervisor too")
+            .side("given", "no --cosigner")
+            .now(
+                "give --cosigner with the supervisor's key id or vkey; then `event sign` by operator and supervisor",
+            ));
+    }
+    let mut targets = Vec::new();
+    for text in &args.targets {
+        targets.push(target(text, log)?);
+    }
+    targets.sort();
+    if !targets.is_empty() {
+        let list = targets.iter().map(|(id, at)| Value::object([("event_id", id.as_str().into()), ("at", at.value())]));
+        body.set("targets", Value::Array(list.collect()));
+    }
+    if let Some(pseudonym) = &args.subject_ref {
+        digests.insert("sha256".to_owned(), Hash::of(pseudonym.as_bytes()).hex());
+    }
+    Ok(())
+}
+
 /// Named files; unnamed digests go to `digests`.
 fn files_of(args: &New, digests: &mut BTreeMap<String, String>) -> Result<Vec<Subject>, Failure> {
     let mut found = Vec::new();
@@ -264,7 +320,7 @@ fn files_of(args: &New, digests: &mut BTreeMap<String, String>) -> Result<Vec<Su
             Failure::usage("event.subject", "a subject is NAME=SHA256, with :SIZE for an update").side("given", text)
         };
         let (name, rest) = text.rsplit_once('=').ok_or_else(wrong)?;
-        if matches!(args.kind.as_str(), "code-review" | "incident" | "issuer-open" | "issuer-close") {
+        if matches!(args.kind.as_str(), "code-review" | "erasure" | "incident" | "issuer-open" | "issuer-close") {
             if !matches!(name, "sha256" | "gitTree" | "gitCommit") {
                 return Err(Failure::usage("event.subject", "the subject of this type is a digest without a name")
                     .side("given", text)

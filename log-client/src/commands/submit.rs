@@ -9,7 +9,6 @@ use clap::Args;
 use serde_json::json;
 use vitrine_spec::envelope::Submission;
 use vitrine_spec::hash::Hash;
-use vitrine_spec::statement::Kind;
 use vitrine_spec::text::b64;
 
 use crate::clock;
@@ -200,7 +199,7 @@ fn parse(file: &Path, bytes: &[u8]) -> Result<(EventFile, Option<String>), Failu
         return Ok((event, sealed.map(|record| b64(&record))));
     }
     let event = EventFile::parse_named(file, bytes)?;
-    if event.kind().and_then(Kind::of).is_some_and(Kind::is_sealed) {
+    if event.is_sealed() {
         return Err(Failure::refused("event.sealed", "an event of this type comes with its sealed record")
             .side("file", file.display())
             .side("type", event.kind().unwrap_or_default())
