@@ -11,6 +11,7 @@ use vitrine_spec::tree::TreeSize;
 
 use crate::head::Object;
 use crate::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, TILE_WIDTH};
+use crate::sealed::{self, Span};
 
 /// Below this many entries handing work to other threads costs more than the hashing.
 const PARALLEL_FROM: usize = 256;
@@ -20,19 +21,19 @@ const PARALLEL_FROM: usize = 256;
 pub struct Item {
     /// The entry's bytes.
     pub leaf: Vec<u8>,
-    /// Objects that belong to the entry and are stored beside it: path and bytes.
-    pub side: Vec<Object>,
+    /// The sealed record that belongs to it: stored beside it, in the same stage.
+    pub record: Option<Vec<u8>>,
 }
 
 impl Item {
-    /// An entry without side objects.
+    /// An entry without a sealed record.
     pub fn of_leaf(leaf: Vec<u8>) -> Item {
-        Item { leaf, side: Vec::new() }
+        Item { leaf, record: None }
     }
 
     /// Bytes that count towards the limit of a batch.
     pub fn bytes(&self) -> usize {
-        self.leaf.len() + self.side.iter().map(|(_, bytes)| bytes.len()).sum::<usize>()
+        self.leaf.len() + self.record.as_ref().map_or(0, Vec::len)
     }
 }
 
@@ -79,7 +80,7 @@ pub enum BatchError {
     /// More bytes than one batch holds.
     #[error("{got} bytes in a batch of at most {BATCH_BYTES_MAX}")]
     Bytes {
-        /// Bytes given, side objects included.
+        /// Bytes given, sealed records included.
         got: usize,
     },
     /// An entry that no bundle can hold, or a tree without room.
@@ -90,7 +91,7 @@ pub enum BatchError {
 /// What a batch writes, and the tip after it.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// Side objects in the order of the entries, then bundles, then tiles: a reader who sees a tile sees its entries.
+    /// Sealed records, then bundles, then tiles: who sees a tile sees its entries, who sees an entry can read its record.
     pub objects: Vec<Object>,
     /// Leaf hash of each entry.
     pub leaf_hashes: Vec<Hash>,
@@ -107,7 +108,7 @@ pub fn build(tip: &Tip, items: &[Item]) -> Result<Batch, BatchError> {
     if bytes > BATCH_BYTES_MAX {
         return Err(BatchError::Bytes { got: bytes });
     }
-    let mut objects: Vec<Object> = items.iter().flat_map(|item| item.side.iter().cloned()).collect();
+    let mut objects = records(tip.size().get(), items);
     let (bundles, last) = bundles(tip, items)?;
     objects.extend(bundles);
     let leaf_hashes = leaf_hashes(items);
@@ -122,6 +123,15 @@ fn leaf_hashes(items: &[Item]) -> Vec<Hash> {
     } else {
         items.par_iter().map(|item| leaf_hash(&item.leaf)).collect()
     }
+}
+
+/// The objects of the sealed records: one, two where the batch crosses a multiple of 65,536, none without records [S-29].
+fn records(first: u64, items: &[Item]) -> Vec<Object> {
+    let records = || (first..).zip(items).filter_map(|(index, item)| Some((index, item.record.as_deref()?)));
+    Span::cut(first, first + items.len() as u64)
+        .map(|span| (span.path(), sealed::encode(records().filter(|(index, _)| span.holds(*index)))))
+        .filter(|(_, bytes)| !bytes.is_empty())
+        .collect()
 }
 
 /// The bundles that are new or grew, and the bytes of the last one when it is partial.
@@ -195,11 +205,37 @@ mod tests {
     }
 
     #[test]
-    fn side_objects_come_first_and_count() {
-        let side = ("sealed/000/0-1".to_owned(), vec![7; 5]);
-        let item = Item { leaf: b"leaf".to_vec(), side: vec![side.clone()] };
+    fn sealed_records_come_first_and_count() {
+        // [S-29]
+        let item = Item { leaf: b"leaf".to_vec(), record: Some(vec![7; 5]) };
         assert_eq!(item.bytes(), 9);
-        assert_eq!(build(&Tip::empty(), &[item]).unwrap().objects[0], side);
+        let batch = build(&Tip::empty(), &[Item::of_leaf(b"charter".to_vec()), item]).unwrap();
+        assert_eq!(batch.objects[0], ("sealed/000/0-2".to_owned(), sealed::encode([(1, &[7; 5][..])])));
+        assert!(batch.objects[1..].iter().all(|(path, _)| path.starts_with("tile/")));
+    }
+
+    #[test]
+    fn a_batch_over_a_multiple_of_65536_has_two_objects_of_records() {
+        // [S-29]
+        let mut tip = Tip::empty();
+        for first in (0..65_536 - 256).step_by(8_160) {
+            tip = build(&tip, &items(first, 8_160)).unwrap().tip;
+        }
+        assert_eq!(tip.size().get(), 65_280);
+        let mut both = items(65_280, 300);
+        for inside in [0, 255, 256, 299] {
+            both[inside].record = Some(inside.to_string().into_bytes());
+        }
+        let objects = build(&tip, &both).unwrap().objects;
+        let sealed: Vec<&Object> = objects.iter().filter(|(path, _)| path.starts_with("sealed/")).collect();
+        let left = sealed::encode([(65_280, &b"0"[..]), (65_535, b"255")]);
+        let right = sealed::encode([(65_536, &b"256"[..]), (65_579, b"299")]);
+        assert_eq!(sealed[0], &("sealed/000/65280-65536".to_owned(), left));
+        assert_eq!(sealed[1], &("sealed/001/65536-65580".to_owned(), right));
+        both[0].record = None;
+        both[255].record = None;
+        let objects = build(&tip, &both).unwrap().objects;
+        assert_eq!(objects.iter().filter(|(path, _)| path.starts_with("sealed/")).count(), 1);
     }
 
     #[test]
@@ -207,7 +243,7 @@ mod tests {
         // [S-1]
         let too_many = vec![Item::of_leaf(Vec::new()); BATCH_ENTRIES_MAX + 1];
         assert_eq!(build(&Tip::empty(), &too_many).unwrap_err(), BatchError::Entries { got: BATCH_ENTRIES_MAX + 1 });
-        let item = Item { leaf: Vec::new(), side: vec![("side/0".to_owned(), vec![0; BATCH_BYTES_MAX + 1])] };
+        let item = Item { leaf: Vec::new(), record: Some(vec![0; BATCH_BYTES_MAX + 1]) };
         assert_eq!(build(&Tip::empty(), &[item]).unwrap_err(), BatchError::Bytes { got: BATCH_BYTES_MAX + 1 });
         let too_long = [Item::of_leaf(vec![0; 65_536])];
         assert!(matches!(build(&Tip::empty(), &too_long).unwrap_err(), BatchError::Tile(_)));

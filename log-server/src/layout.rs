@@ -1,6 +1,6 @@
 //! Which object has which path (85-log.md, "Objects").
 //!
-//! Not here: the paths of tiles and bundles (`vitrine_spec::tiles`), the bytes of the objects (`head`).
+//! Not here: the paths of tiles and bundles (`vitrine_spec::tiles`) and of sealed records (`sealed`), the bytes of the objects (`head`).
 
 use vitrine_spec::tree::TreeSize;
 
@@ -29,6 +29,9 @@ pub const KEPT_FOLDER: &str = "kept";
 
 /// Where tiles and bundles are.
 pub const TILE_FOLDER: &str = "tile";
+
+/// Where sealed records are.
+pub const SEALED_FOLDER: &str = "sealed";
 
 /// Where the index is: not objects of the store, and deleting the folder is how to rebuild it.
 pub const INDEX_FOLDER: &str = "index";

@@ -5,11 +5,14 @@
 /// Entries in one batch [S-1]: 64 full bundles, so that one stage stays small and a stop loses little work.
 pub const BATCH_ENTRIES_MAX: usize = 16_384;
 
-/// Bytes of leaves and side objects in one batch [S-1].
+/// Bytes of leaves and sealed records in one batch [S-1].
 pub const BATCH_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Bytes of one entry: its length is a `u16` in a bundle (C2SP tlog-tiles, "Log entries").
 pub const ENTRY_BYTES_MAX: usize = 65_535;
+
+/// Entries whose sealed records share a folder: no object reaches over a multiple of it, and a folder stays listable [S-29].
+pub const SEALED_GROUP_ENTRIES: u64 = 65_536;
 
 /// Hashes in a full tile and entries in a full bundle (C2SP tlog-tiles, "Merkle Tree").
 pub const TILE_WIDTH: usize = vitrine_spec::limits::TILE_WIDTH as usize;
@@ -29,8 +32,11 @@ pub const STAGES_MAX: usize = 8;
 /// Objects written and not yet synced: each holds a file descriptor, and a process usually may have 1,024 [S-5].
 pub const UNSYNCED_MAX: usize = 400;
 
-/// Objects of the largest batch without side objects: bundles and level-0 tiles, each full or partial, and the tiles above.
-const BATCH_OBJECTS_MAX: usize = 2 * (BATCH_ENTRIES_MAX / TILE_WIDTH + 2) + 2 * 7;
+/// Objects of the largest batch: bundles and level-0 tiles, each full or partial, the tiles above, and sealed records.
+const BATCH_OBJECTS_MAX: usize = 2 * (BATCH_ENTRIES_MAX / TILE_WIDTH + 2) + 2 * 7 + 2;
+const _: () = assert!(BATCH_ENTRIES_MAX as u64 <= SEALED_GROUP_ENTRIES, "one batch has two objects of records at most");
+const _: () =
+    assert!(vitrine_spec::limits::RECORD_BYTES_MAX + ENTRY_BYTES_MAX < BATCH_BYTES_MAX, "every entry fits a batch");
 const _: () = assert!(BATCH_OBJECTS_MAX < UNSYNCED_MAX, "one batch fits what may wait for a sync");
 const _: () = assert!(BATCH_ENTRIES_MAX.is_multiple_of(TILE_WIDTH), "a batch is a whole number of tiles");
 

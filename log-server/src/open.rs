@@ -1,7 +1,8 @@
 //! Opening a log: the only recovery there is (85-log.md, "Open").
 //!
 //! Whatever a killed process, a full disk or a loss of power left is made whole here, or refused with its name.
-//! Not here: the locks (`store`), the index (`index`), the rollback guard (`guard`).
+//! Not here: the locks (`store`), erasures that a stop left undone (`erase`), the index (`index`), the rollback guard
+//! (`guard`).
 
 use std::sync::Arc;
 
@@ -270,7 +271,7 @@ impl Log {
 pub(crate) fn both(store: &dyn Store) -> Result<(Vec<u8>, Vec<u8>), OpenError> {
     let missing = |object, beside: String| OpenError::Missing { place: store.place(), object, beside };
     let Some(head) = store.read(layout::HEAD)? else {
-        const OURS: [&str; 4] = [layout::CHECKPOINT, "kept/", "stage/", "tile/"];
+        const OURS: [&str; 5] = [layout::CHECKPOINT, "kept/", "sealed/", "stage/", "tile/"];
         let beside = store.list("")?.into_iter().find(|name| OURS.contains(&name.as_str()));
         return Err(match beside {
             Some(beside) => missing(layout::HEAD, beside),

@@ -12,6 +12,7 @@ use vitrine_spec::tiles::{BundleId, TileError, TileId, encode_bundle, entries};
 use vitrine_spec::tree::{LeafIndex, TreeSize};
 
 use crate::layout;
+use crate::sealed::Records;
 use crate::store::{Store, StoreError};
 use crate::time::Time;
 
@@ -157,6 +158,11 @@ impl Reader {
     /// The object at a path, when there is one.
     pub fn object(&self, path: &str) -> Result<Option<Vec<u8>>, StoreError> {
         self.store.read(path)
+    }
+
+    /// The sealed records of the entries `from` to `to`, half open.
+    pub fn records(&self, from: LeafIndex, to: TreeSize) -> Records {
+        Records::new(Arc::clone(&self.store), from.get(), to.get())
     }
 
     fn read_any(&self, exact: &str, full: &str, is_full: bool) -> Result<Found, ReadError> {

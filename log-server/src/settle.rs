@@ -15,6 +15,7 @@ use vitrine_spec::tree::TreeSize;
 use crate::batch::BatchError;
 use crate::layout;
 use crate::limits::{COSIGNATURES_MAX, PARTIAL_GAP_MAX, PARTIAL_KEPT_SECONDS, STAGES_MAX, UNSYNCED_MAX};
+use crate::sealed::SealedError;
 use crate::store::{Store, StoreError};
 use crate::time::Time;
 
@@ -33,6 +34,9 @@ pub enum Fatal {
         /// The keyid.
         key: String,
     },
+    /// An object of sealed records, in which one is to be erased, that cannot be read.
+    #[error(transparent)]
+    Sealed(#[from] SealedError),
     /// More cosignatures than a checkpoint has lines for.
     #[error("{got} cosignatures in a checkpoint of at most {COSIGNATURES_MAX}: this is a fault of the program")]
     Cosignatures {

@@ -281,8 +281,11 @@ impl<D: Disk> Store for Files<D> {
     }
 
     fn sync_folder(&self, folder: &str) -> Result<(), StoreError> {
-        if !folder.is_empty() && self.list(folder)?.is_empty() {
-            return Ok(());
+        // An empty folder counts: what was deleted from it must not come back.
+        match self.disk.list(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(self.fail(Action::List, folder, error)),
+            Ok(_) => {}
         }
         // Any name in the folder stands for it: only the folders on the way matter.
         self.sync_folders([layout::join(folder, "any").as_str()].into_iter())

@@ -1,14 +1,15 @@
 //! Every write, sync, rename and deletion fails in turn, both ways, and power is lost after each (spec/docs/85-log.md).
 //!
 //! A world is a simulated disk and everything that anybody outside ever saw: released notes, acknowledged entries, kept
-//! checkpoints. Whatever happens at one step, the next open must agree with all of it. Leaves are opaque here: the log
-//! does not look into them. Not here: the index and admission (`vitrine_log_server`), servers killed by signal.
+//! checkpoints, erased records. Whatever happens at one step, the next open must agree with all of it. Leaves are opaque
+//! here: the log does not look into them, and the test says which are erasures. Each table runs for a log without sealed
+//! records and for one with them. Not here: the index and admission (`vitrine_log_server`), servers killed by signal.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 #[path = "faults/disk.rs"]
 mod disk;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -18,12 +19,13 @@ use vitrine_log_server::init::begin;
 use vitrine_log_server::keys::LogKeys;
 use vitrine_log_server::log::{Fatal, Log};
 use vitrine_log_server::open::OpenError;
+use vitrine_log_server::reader::ReadError;
 use vitrine_log_server::store::{Files, Store};
 use vitrine_log_server::time::Time;
 use vitrine_spec::checkpoint::SignedCheckpoint;
 use vitrine_spec::key::{KeyKind, Seed};
 use vitrine_spec::tiles::BundleId;
-use vitrine_spec::tree::TreeSize;
+use vitrine_spec::tree::{LeafIndex, TreeSize};
 
 use disk::{Dice, Fate, Loss, SimDisk};
 
@@ -56,11 +58,35 @@ struct World {
     acknowledged: BTreeMap<u64, Vec<u8>>,
     /// Kept checkpoints that a reader may have seen.
     kept: BTreeMap<String, Vec<u8>>,
+    /// The log holds sealed records, and erasures of them.
+    sealed: bool,
+    /// Entries whose records were erased: somebody was told so.
+    erased: BTreeSet<u64>,
+    /// Entries whose records are to be erased after the next publication.
+    due: BTreeSet<LeafIndex>,
+}
+
+/// The sealed record of entry number `made`: two of three have one.
+fn record(made: u64) -> Option<Vec<u8>> {
+    let repeated = usize::try_from(made % 5 + 1).unwrap();
+    (!made.is_multiple_of(3)).then(|| format!("sealed record {made};").repeat(repeated).into_bytes())
+}
+
+/// The record that belongs to a leaf, when it is an entry with one.
+fn record_of(leaf: &[u8]) -> Option<Vec<u8>> {
+    let number = std::str::from_utf8(leaf).unwrap().strip_prefix("entry ")?;
+    record(number.parse().unwrap())
+}
+
+/// The entries whose records a leaf erases.
+fn targets(leaf: &[u8]) -> Vec<u64> {
+    let named = std::str::from_utf8(leaf).unwrap().strip_prefix("erase ");
+    named.into_iter().flat_map(|named| named.split(' ')).map(|index| index.parse().unwrap()).collect()
 }
 
 impl World {
-    /// A log with a charter, published at size 1.
-    fn new() -> World {
+    /// A log with a charter, published at size 1; it may hold sealed records.
+    fn new(sealed: bool) -> World {
         let seed = |name, kind, byte| Seed::new(name, kind, [byte; 32]).unwrap();
         let keys = LogKeys::from_seeds(
             &seed("example.org/log", KeyKind::Ed25519, 1),
@@ -75,6 +101,9 @@ impl World {
             released: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
             kept: BTreeMap::new(),
+            sealed,
+            erased: BTreeSet::new(),
+            due: BTreeSet::new(),
         };
         begin(&Files::new(world.disk.clone()), &world.keys, b"charter".to_vec(), world.now).unwrap();
         let mut log = world.open().unwrap();
@@ -92,12 +121,35 @@ impl World {
         Arc::new(Files::new(self.disk.clone()))
     }
 
-    /// Opens; from then on readers see what is published.
+    /// Opens, as a server does: published erasures are repeated. From then on readers see what is published.
     fn open(&mut self) -> Result<Log, OpenError> {
-        let log = Log::open(self.store(), Arc::clone(&self.keys), self.now, &|_| ())?;
+        let mut log = Log::open(self.store(), Arc::clone(&self.keys), self.now, &|_| ())?;
         self.release(&log.published().note);
         self.see_kept();
+        if self.sealed {
+            // Without power nothing is read either.
+            let all = leaves(&log, log.head().size).map_err(|error| match error {
+                ReadError::Store(error) => error,
+                other => panic!("{other}"),
+            })?;
+            let published = usize::try_from(log.published().size.get()).unwrap();
+            let named = |leaves: &[Vec<u8>]| leaves.iter().flat_map(|leaf| targets(leaf)).map(LeafIndex::new).collect();
+            self.due = named(&all[..published]);
+            self.erase(&mut log)?;
+            // What nobody has published yet is carried out when it is.
+            self.due = named(&all[published..]);
+        }
         Ok(log)
+    }
+
+    /// Carries out the published erasures that are due.
+    fn erase(&mut self, log: &mut Log) -> Result<(), Fatal> {
+        while !self.due.is_empty() {
+            let erased = log.erase_next(&mut self.due)?;
+            assert!(erased.missing.is_empty(), "{erased:?}");
+            self.erased.extend(erased.done.iter().map(|index| index.get()));
+        }
+        Ok(())
     }
 
     /// A note leaves the machine.
@@ -119,7 +171,8 @@ impl World {
 
     fn entries(&mut self, count: u64) -> Vec<Item> {
         self.made += count;
-        (self.made - count..self.made).map(|n| Item::of_leaf(format!("entry {n}").into_bytes())).collect()
+        let item = |n| Item { leaf: format!("entry {n}").into_bytes(), record: record(n).filter(|_| self.sealed) };
+        (self.made - count..self.made).map(item).collect()
     }
 
     /// The witnesses see the head, then it is published.
@@ -133,36 +186,95 @@ impl World {
 
     /// One batch from the pool to the answers.
     fn batch(&mut self, log: &mut Log, count: u64) -> Result<(), Fatal> {
-        let first = log.size().get();
         let items = self.entries(count);
+        self.add(log, items)
+    }
+
+    /// One batch of these entries, and then what it erases.
+    fn add(&mut self, log: &mut Log, items: Vec<Item>) -> Result<(), Fatal> {
+        self.acknowledge(log, items)?;
+        self.erase(log)
+    }
+
+    /// One batch of these entries up to the answers.
+    fn acknowledge(&mut self, log: &mut Log, items: Vec<Item>) -> Result<(), Fatal> {
+        let first = log.size().get();
         log.begin(&items, self.now)?;
         self.publish(log)?;
+        self.due.extend(items.iter().flat_map(|item| targets(&item.leaf)).map(LeafIndex::new));
         self.acknowledged.extend((first..).zip(items.into_iter().map(|item| item.leaf)));
         Ok(())
     }
 
     /// What the fault table of a batch runs: three batches in two hours and an idle signature, with the background work
-    /// in between. They fill a tile, so that full and partial objects and new folders are written.
+    /// in between. They fill a tile, so that full and partial objects and new folders are written. In the second one are
+    /// erasures of records in the first and in itself, and the third one erases one of them again.
     fn work(&mut self, log: &mut Log) -> Result<(), Fatal> {
         self.batch(log, 254)?;
         self.now = self.now.plus(60);
-        self.batch(log, 3)?;
+        let mut items = self.entries(3);
+        if self.sealed {
+            items.extend(["erase 2 6 255", "erase 9"].map(|leaf| Item::of_leaf(leaf.into())));
+        }
+        self.add(log, items)?;
         log.settler().work()?;
         log.begin(&[], self.now)?;
         self.publish(log)?;
         self.now = self.now.plus(3_600);
-        self.batch(log, 1)?;
+        let mut items = self.entries(1);
+        if self.sealed {
+            items.push(Item::of_leaf(b"erase 6".to_vec()));
+        }
+        self.add(log, items)?;
         log.settler().work()
+    }
+
+    fn texts(&self) -> BTreeMap<String, String> {
+        let files = self.disk.files().into_iter();
+        files.map(|(path, bytes)| (path, String::from_utf8_lossy(&bytes).into_owned())).collect()
+    }
+
+    /// No file holds a record that somebody was told is erased.
+    fn check_erased(&self, case: &str) {
+        // Records are ASCII, and searching text is fast.
+        let files: BTreeMap<String, String> = if self.erased.is_empty() { BTreeMap::new() } else { self.texts() };
+        for index in &self.erased {
+            // Nobody can have learned the index of an entry that was not acknowledged.
+            let Some(record) = self.acknowledged.get(index).and_then(|leaf| record_of(leaf)) else { continue };
+            let record = String::from_utf8(record).unwrap();
+            for (path, text) in &files {
+                assert!(!text.contains(&record), "{case}: the erased record of entry {index} is back in {path}");
+            }
+        }
+    }
+
+    /// Every entry of the log that should have a sealed record has it, or zeros when a published erasure names it.
+    fn check_records(&mut self, case: &str, log: &Log, all: &[Vec<u8>]) {
+        let records: BTreeMap<u64, Vec<u8>> = log
+            .reader()
+            .records(LeafIndex::new(0), log.head().size)
+            .map(|record| record.unwrap_or_else(|error| panic!("{case}: {error}")))
+            .collect();
+        let published = usize::try_from(log.published().size.get()).unwrap();
+        let erased: BTreeSet<u64> = all[..published].iter().flat_map(|leaf| targets(leaf)).collect();
+        let want: BTreeMap<u64, Vec<u8>> = (0..)
+            .zip(all)
+            .filter_map(|(index, leaf)| Some((index, record_of(leaf).filter(|_| self.sealed)?)))
+            .map(|(index, record)| (index, if erased.contains(&index) { vec![0; record.len()] } else { record }))
+            .collect();
+        assert!(records == want, "{case}: records of {:?}, not {:?}", records.keys(), want.keys());
+        assert!(erased.is_superset(&self.erased), "{case}: {:?} were erased, {erased:?} are named", self.erased);
+        self.erased = erased;
+        self.check_erased(case);
     }
 
     /// Opens and compares with everything that was ever seen outside.
     fn check(&mut self, case: &str) -> Log {
+        self.check_erased(&format!("{case}, before open"));
         let log = self.open().unwrap_or_else(|error| panic!("{case}: does not open: {error}"));
         let reader = log.reader();
-        let size = log.head().size;
-        let bundles = (0..).map_while(|index| BundleId::at(index, size));
-        let leaves: Vec<Vec<u8>> =
-            bundles.flat_map(|id| reader.entries(id).unwrap_or_else(|e| panic!("{case}: {e}"))).collect();
+        let leaves = leaves(&log, log.head().size).unwrap_or_else(|error| panic!("{case}: {error}"));
+        self.check_records(case, &log, &leaves);
         let hashes: Vec<Root> = leaves.iter().map(|leaf| oracle_leaf(leaf)).collect();
         assert_eq!(*log.head().root.as_bytes(), oracle_root(&hashes), "{case}: tiles and bundles give the head");
         for (size, root) in &self.released {
@@ -201,6 +313,13 @@ impl World {
         log.close().unwrap();
         drop(self.check(&format!("{case}, after going on")));
     }
+}
+
+/// The entries below a size.
+fn leaves(log: &Log, size: TreeSize) -> Result<Vec<Vec<u8>>, ReadError> {
+    let bundles = (0..).map_while(|index| BundleId::at(index, size));
+    let entries: Result<Vec<_>, _> = bundles.map(|id| log.reader().entries(id)).collect();
+    Ok(entries?.concat())
 }
 
 /// RFC 9162, section 2.1.1, by its definition and with a hash function of its own.
@@ -246,28 +365,36 @@ fn every_fault(world: &World, work: impl Fn(&mut World) + Sync) -> (usize, usize
 
 #[test]
 fn every_step_of_a_batch() {
-    // [S-2] [S-4] [S-5] [S-6] [S-7]
-    let world = World::new();
-    let (steps, fired) = every_fault(&world, |world| {
-        // An open of its own comes first; its steps fail too, and are looked at more closely below.
-        let Ok(mut log) = world.open() else { return };
-        if let Err(fatal) = world.work(&mut log) {
-            let again = world.batch(&mut log, 1).unwrap_err();
-            assert!(matches!(again, Fatal::Poisoned(_)), "after {fatal} nothing is written: {again}");
-        }
-    });
-    assert_eq!((steps, fired), (STEPS_OF_BATCHES, STEPS_OF_BATCHES * FATES.len()));
+    // [S-2] [S-4] [S-5] [S-6] [S-7] [S-29] [S-31]
+    for (sealed, pinned) in [(false, STEPS_OF_BATCHES), (true, STEPS_OF_SEALED_BATCHES)] {
+        let world = World::new(sealed);
+        let (steps, fired) = every_fault(&world, |world| {
+            // An open of its own comes first; its steps fail too, and are looked at more closely below.
+            let Ok(mut log) = world.open() else { return };
+            if let Err(fatal) = world.work(&mut log) {
+                let again = world.batch(&mut log, 1).unwrap_err();
+                assert!(matches!(again, Fatal::Poisoned(_)), "after {fatal} nothing is written: {again}");
+            }
+        });
+        assert_eq!((steps, fired), (pinned, pinned * FATES.len()));
+    }
 }
 
 /// Pinned: a step more or less is a change of the write order and belongs into 85-log.md.
 const STEPS_OF_BATCHES: usize = 125;
+/// The same with sealed records and erasures.
+const STEPS_OF_SEALED_BATCHES: usize = 155;
 
 /// A world killed with everything unfinished: two stages, of the second only some objects, a temporary name, a
 /// checkpoint behind the head, and a stage that no head names.
-fn unfinished() -> World {
-    let mut world = World::new();
+///
+/// With sealed records there is a published erasure besides that nobody has carried out.
+fn unfinished(sealed: bool) -> World {
+    let mut world = World::new(sealed);
     let mut log = world.open().unwrap();
-    world.batch(&mut log, 254).unwrap();
+    let mut items = world.entries(254 - u64::from(sealed));
+    items.extend(sealed.then(|| Item::of_leaf(b"erase 2 6".to_vec())));
+    world.acknowledge(&mut log, items).unwrap();
     let items = world.entries(3);
     world.disk.fail_when("rename", "tile/entries/001.p/2", Fate::Lost);
     log.begin(&items, world.now).unwrap_err();
@@ -285,30 +412,43 @@ fn unfinished() -> World {
 
 #[test]
 fn every_step_of_open() {
-    // [S-11] [S-12] [S-13] [S-14]
-    let world = unfinished();
-    let (steps, fired) = every_fault(&world, |world| drop(world.open()));
-    assert_eq!((steps, fired), (STEPS_OF_OPEN, STEPS_OF_OPEN * FATES.len()));
+    // [S-11] [S-12] [S-13] [S-14] [S-31]
+    for (sealed, pinned) in [(false, STEPS_OF_OPEN), (true, STEPS_OF_SEALED_OPEN)] {
+        let world = unfinished(sealed);
+        let (steps, fired) = every_fault(&world, |world| drop(world.open()));
+        assert_eq!((steps, fired), (pinned, pinned * FATES.len()));
+    }
 }
 
 /// Pinned like `STEPS_OF_BATCHES`.
 const STEPS_OF_OPEN: usize = 61;
+/// The same with sealed records and an erasure that is to be repeated.
+const STEPS_OF_SEALED_OPEN: usize = 80;
 
 #[test]
 fn killed_anywhere_in_a_batch_then_power_lost_anywhere_in_open() {
-    // [S-12]: what a killed process left is seen, not yet kept.
-    let world = World::new();
+    // [S-12]: what a killed process left is seen, not yet kept. [S-31]: what it erased as well.
+    for sealed in [false, true] {
+        let fired = killed_then_power_lost(&World::new(sealed));
+        assert!(fired > 1_000, "{fired}");
+    }
+}
+
+/// Returns how often power was lost.
+fn killed_then_power_lost(world: &World) -> usize {
     let run = |world: &mut World| {
         let mut log = world.open().unwrap();
         let start = world.disk.steps().len();
-        let result = world.batch(&mut log, 300).and_then(|()| log.settler().work());
+        let mut items = world.entries(300);
+        items.extend(world.sealed.then(|| Item::of_leaf(b"erase 2 257 290".to_vec())));
+        let result = world.add(&mut log, items).and_then(|()| log.settler().work());
         (start, result)
     };
     let mut dry = world.copy();
     let (start, result) = run(&mut dry);
     result.unwrap();
     let steps = dry.disk.steps();
-    let fired: usize = (start..steps.len())
+    (start..steps.len())
         .into_par_iter()
         .map(|number| {
             let mut killed = world.copy();
@@ -336,8 +476,7 @@ fn killed_anywhere_in_a_batch_then_power_lost_anywhere_in_open() {
             }
             2 * open_steps
         })
-        .sum();
-    assert!(fired > 1_000, "{fired}");
+        .sum()
 }
 
 #[test]
@@ -345,7 +484,7 @@ fn killed_between_the_heads_rename_and_its_sync_then_opened_then_power_lost() {
     // [S-4] [S-12]
     let mut fired = 0;
     for loss in LOSSES {
-        let mut world = World::new();
+        let mut world = World::new(false);
         let mut log = world.open().unwrap();
         let items = world.entries(5);
         // Fails but kept: the name is there, no sync has covered it, and the process is gone.
@@ -392,7 +531,7 @@ fn a_fault_is_noticed_when_the_write_order_is_wrong() {
 #[test]
 fn partial_objects_go_after_an_hour_and_nothing_misses_them() {
     // [S-8]
-    let mut world = World::new();
+    let mut world = World::new(false);
     let mut log = world.open().unwrap();
     world.batch(&mut log, 254).unwrap();
     world.batch(&mut log, 1).unwrap();
@@ -425,7 +564,7 @@ fn partial_objects_go_after_an_hour_and_nothing_misses_them() {
     assert_eq!(partials(&world), ["tile/1/000.p/1"]);
 
     // And every step of the deleting fails in turn.
-    let mut world = World::new();
+    let mut world = World::new(false);
     let mut log = world.open().unwrap();
     world.batch(&mut log, 255).unwrap();
     log.close().unwrap();
@@ -440,7 +579,7 @@ fn partial_objects_go_after_an_hour_and_nothing_misses_them() {
 #[test]
 fn every_step_of_begin() {
     // [S-17]
-    let new = World::new();
+    let new = World::new(false);
     let disk = SimDisk::new();
     let start = |disk: &SimDisk| begin(&Files::new(disk.clone()), &new.keys, b"charter".to_vec(), START).map(|_| ());
     start(&disk).unwrap();
@@ -454,7 +593,7 @@ fn every_step_of_begin() {
             assert!(disk.fired());
             fired += 1;
             disk.restart();
-            let mut world = World { disk, ..World::new() };
+            let mut world = World { disk, ..World::new(false) };
             world.kept.clear();
             world.released.clear();
             let begun = world.disk.files().contains_key("head");
@@ -476,7 +615,7 @@ const STEPS_OF_BEGIN: usize = 15;
 #[test]
 fn damage_is_refused_by_name() {
     // [S-11] [S-13] [S-14]
-    let mut world = World::new();
+    let mut world = World::new(false);
     let mut log = world.open().unwrap();
     world.batch(&mut log, 299).unwrap();
     log.close().unwrap();

@@ -1,0 +1,70 @@
+//! Erasing sealed records, once the erasure is published [S-31] (85-log.md, "Sealed records").
+//!
+//! By whoever owns the log, between two batches, one object at a time: a log goes on while many records wait. Leaves and
+//! tiles are not touched. Not here: which records are erased (`index`, `writer`), what an erasure must say (`vitrine_spec`).
+
+use std::collections::BTreeSet;
+
+use vitrine_spec::tree::LeafIndex;
+
+use crate::layout;
+use crate::log::Log;
+use crate::sealed::{self, SealedError, Span};
+use crate::settle::Fatal;
+
+/// What one step of erasing did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Erased {
+    /// Records that are zero now, and stay so whatever happens.
+    pub done: BTreeSet<LeafIndex>,
+    /// Entries that no object holds a record of: there is nothing to erase, and `fsck` names them.
+    pub missing: BTreeSet<LeafIndex>,
+}
+
+impl Log {
+    /// Erases what is due in one object, that of the first entry in `due`, and takes it out of `due`.
+    ///
+    /// In this order, because a stop may come after any step and open writes stages again:
+    /// 1. every object of a stage is durable and every stage is deleted;
+    /// 2. durably so, temporary names included: from here on the object is the only copy;
+    /// 3. the object is replaced by one with zeros in place of the records, as any other: temporary name, sync, rename,
+    ///    sync of its folder.
+    ///
+    /// A stop before 3 leaves the record, and whoever opens the log erases it before anybody can read it.
+    pub fn erase_next(&mut self, due: &mut BTreeSet<LeafIndex>) -> Result<Erased, Fatal> {
+        self.poison.check()?;
+        self.try_erase_next(due).map_err(|fatal| self.poison.set(fatal))
+    }
+
+    fn try_erase_next(&mut self, due: &mut BTreeSet<LeafIndex>) -> Result<Erased, Fatal> {
+        let Some(first) = due.first().copied() else { return Ok(Erased::default()) };
+        let Some(span) = sealed::find(&*self.store, first.get())? else {
+            due.remove(&first);
+            return Ok(Erased { missing: BTreeSet::from([first]), ..Erased::default() });
+        };
+        self.settler.work()?;
+        self.store.sync_folder(layout::STAGE_FOLDER)?;
+        self.store.sync_folder(layout::TEMPORARY_FOLDER)?;
+
+        let wanted: BTreeSet<LeafIndex> = due.iter().copied().filter(|index| span.holds(index.get())).collect();
+        let done = self.zero(span, &wanted)?;
+        due.retain(|index| !wanted.contains(index));
+        Ok(Erased { missing: &wanted - &done, done })
+    }
+
+    /// Zeroes records of one object, durably; which of the wanted ones it holds.
+    fn zero(&self, span: Span, wanted: &BTreeSet<LeafIndex>) -> Result<BTreeSet<LeafIndex>, Fatal> {
+        let path = span.path();
+        let Some(mut bytes) = self.store.read(&path)? else { return Err(SealedError::Missing { path }.into()) };
+        let zeroed = sealed::zero(span, &mut bytes, wanted);
+        let (found, changed) =
+            zeroed.map_err(|source| Fatal::from(SealedError::Frame { path: path.clone(), source }))?;
+        if changed {
+            self.store.put(&path, &bytes)?;
+        } else {
+            // Zeros that are seen may be of a process that was killed before it had synced their name.
+            self.store.sync_folder(layout::folder(&path))?;
+        }
+        Ok(found)
+    }
+}
