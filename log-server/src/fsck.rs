@@ -25,7 +25,7 @@ use crate::limits::BATCH_ENTRIES_MAX;
 use crate::log::SignedHead;
 use crate::open::{OpenError, Progress, Step, both, log_signed, read_head, read_stage, stages_to};
 use crate::reader::Reader;
-use crate::store::{Action, Store, StoreError};
+use crate::store::{Action, Store, StoreError, Unnamed};
 
 #[cfg(test)]
 mod tests;
@@ -383,6 +383,32 @@ impl Store for AsOpened {
 
     fn delete_folder(&self, folder: &str) -> Result<(), StoreError> {
         Err(self.refuse(Action::Delete, folder))
+    }
+
+    fn read_part(&self, path: &str, from: u64, length: usize) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some(bytes) = self.objects.get(path) else { return self.store.read_part(path, from, length) };
+        let rest = usize::try_from(from).ok().and_then(|from| bytes.get(from..)).unwrap_or_default();
+        Ok(Some(rest.get(..length).unwrap_or(rest).to_vec()))
+    }
+
+    fn size(&self, path: &str) -> Result<Option<u64>, StoreError> {
+        self.objects.get(path).map_or_else(|| self.store.size(path), |bytes| Ok(Some(bytes.len() as u64)))
+    }
+
+    fn begin(&self) -> Result<Unnamed, StoreError> {
+        Err(self.refuse(Action::Write, layout::TEMPORARY_FOLDER))
+    }
+
+    fn append(&self, _: &mut Unnamed, _: &[u8]) -> Result<(), StoreError> {
+        Err(self.refuse(Action::Write, layout::TEMPORARY_FOLDER))
+    }
+
+    fn name(&self, _: Unnamed, path: &str) -> Result<(), StoreError> {
+        Err(self.refuse(Action::Write, path))
+    }
+
+    fn discard(&self, _: Unnamed) -> Result<(), StoreError> {
+        Err(self.refuse(Action::Delete, layout::TEMPORARY_FOLDER))
     }
 
     fn free_bytes(&self) -> Result<Option<u64>, StoreError> {

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -85,6 +85,10 @@ impl StoreError {
     }
 }
 
+/// An object on its way: bytes without a name yet.
+#[derive(Debug)]
+pub struct Unnamed(u64);
+
 /// Named bytes, each object replaced whole. A path is `folder/…/name`, in ASCII, never with `..`.
 ///
 /// A failed call leaves a state that is unknown: the only recovery is to open the log again [S-6].
@@ -113,6 +117,24 @@ pub trait Store: Send + Sync + 'static {
     /// Deletes a folder that holds nothing any more; nothing to do when it holds something or is missing.
     fn delete_folder(&self, folder: &str) -> Result<(), StoreError>;
 
+    /// Bytes of the object from `from` on, at most `length`; fewer at its end. `None` when there is no object.
+    fn read_part(&self, path: &str, from: u64, length: usize) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// The object's size in bytes, or `None` when there is none.
+    fn size(&self, path: &str) -> Result<Option<u64>, StoreError>;
+
+    /// Begins an object whose bytes come in pieces. It has no name, and whatever has none at open is deleted.
+    fn begin(&self) -> Result<Unnamed, StoreError>;
+
+    /// Adds bytes at the end of an object without a name.
+    fn append(&self, object: &mut Unnamed, bytes: &[u8]) -> Result<(), StoreError>;
+
+    /// Gives the object its name, over whatever has it; durable as after `put`.
+    fn name(&self, object: Unnamed, path: &str) -> Result<(), StoreError>;
+
+    /// Drops an object that gets no name.
+    fn discard(&self, object: Unnamed) -> Result<(), StoreError>;
+
     /// Free bytes, where the store has such a bound.
     fn free_bytes(&self) -> Result<Option<u64>, StoreError>;
 
@@ -136,6 +158,12 @@ pub trait Disk: Send + Sync + 'static {
     fn make_folder(&self, folder: &str) -> io::Result<()>;
     /// Creates or truncates a file, mode 0644, and writes these bytes.
     fn write(&self, path: &str, bytes: &[u8]) -> io::Result<Self::File>;
+    /// Adds bytes at the end of a file.
+    fn append(&self, file: &mut Self::File, bytes: &[u8]) -> io::Result<()>;
+    /// Bytes of a file from `from` on, at most `length`, fewer at its end.
+    fn read_part(&self, path: &str, from: u64, length: usize) -> io::Result<Vec<u8>>;
+    /// Bytes that a file has.
+    fn size(&self, path: &str) -> io::Result<u64>;
     /// fdatasync.
     fn sync_file(&self, file: &Self::File) -> io::Result<()>;
     /// Renames within the disk, over whatever is there.
@@ -164,6 +192,8 @@ pub struct Files<D: Disk> {
     folders: Mutex<HashMap<String, bool>>,
     /// Written by `put_unsynced` and not yet synced.
     unsynced: Mutex<BTreeMap<String, D::File>>,
+    /// Objects that come in pieces, by the number of their temporary name.
+    unnamed: Mutex<HashMap<u64, D::File>>,
 }
 
 impl<D: Disk> Files<D> {
@@ -174,6 +204,7 @@ impl<D: Disk> Files<D> {
             next_temporary: AtomicU64::new(0),
             folders: Mutex::new(HashMap::new()),
             unsynced: Mutex::new(BTreeMap::new()),
+            unnamed: Mutex::new(HashMap::new()),
         }
     }
 
@@ -200,10 +231,25 @@ impl<D: Disk> Files<D> {
     /// Writes under a temporary name; the rename is the caller's next step but one.
     fn write_temporary(&self, path: &str, bytes: &[u8]) -> Result<(String, D::File), StoreError> {
         self.make_folders(path)?;
-        let temporary = layout::temporary(self.next_temporary.fetch_add(1, Ordering::Relaxed));
+        let (number, file) = self.write_next_temporary(bytes)?;
+        Ok((layout::temporary(number), file))
+    }
+
+    fn write_next_temporary(&self, bytes: &[u8]) -> Result<(u64, D::File), StoreError> {
+        let number = self.next_temporary.fetch_add(1, Ordering::Relaxed);
+        let temporary = layout::temporary(number);
         self.make_folders(&temporary)?;
         let file = self.disk.write(&temporary, bytes).map_err(|error| self.fail(Action::Write, &temporary, error))?;
-        Ok((temporary, file))
+        Ok((number, file))
+    }
+
+    /// The file of an object without a name. It is missing only when an earlier `append` failed.
+    fn take_unnamed(&self, object: &Unnamed) -> Result<(String, D::File), StoreError> {
+        let temporary = layout::temporary(object.0);
+        match locked(&self.unnamed).remove(&object.0) {
+            Some(file) => Ok((temporary, file)),
+            None => Err(self.fail(Action::Write, &temporary, io::Error::other("writing it failed before"))),
+        }
     }
 
     fn rename(&self, temporary: &str, path: &str) -> Result<(), StoreError> {
@@ -311,6 +357,48 @@ impl<D: Disk> Store for Files<D> {
         }
     }
 
+    fn read_part(&self, path: &str, from: u64, length: usize) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.disk.read_part(path, from, length) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.fail(Action::Read, path, error)),
+        }
+    }
+
+    fn size(&self, path: &str) -> Result<Option<u64>, StoreError> {
+        match self.disk.size(path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.fail(Action::Read, path, error)),
+        }
+    }
+
+    fn begin(&self) -> Result<Unnamed, StoreError> {
+        let (number, file) = self.write_next_temporary(&[])?;
+        locked(&self.unnamed).insert(number, file);
+        Ok(Unnamed(number))
+    }
+
+    fn append(&self, object: &mut Unnamed, bytes: &[u8]) -> Result<(), StoreError> {
+        let (temporary, mut file) = self.take_unnamed(object)?;
+        self.disk.append(&mut file, bytes).map_err(|error| self.fail(Action::Write, &temporary, error))?;
+        locked(&self.unnamed).insert(object.0, file);
+        Ok(())
+    }
+
+    fn name(&self, object: Unnamed, path: &str) -> Result<(), StoreError> {
+        self.make_folders(path)?;
+        let (temporary, file) = self.take_unnamed(&object)?;
+        self.disk.sync_file(&file).map_err(|error| self.fail(Action::SyncFile, &temporary, error))?;
+        self.rename(&temporary, path)?;
+        self.sync_folders([path].into_iter())
+    }
+
+    fn discard(&self, object: Unnamed) -> Result<(), StoreError> {
+        let (temporary, _) = self.take_unnamed(&object)?;
+        self.disk.delete(&temporary).map_err(|error| self.fail(Action::Delete, &temporary, error))
+    }
+
     fn free_bytes(&self) -> Result<Option<u64>, StoreError> {
         self.disk.free_bytes().map_err(|error| self.fail(Action::FreeSpace, "", error))
     }
@@ -403,6 +491,22 @@ impl Disk for OsDisk {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(self.at(path))?;
         file.write_all(bytes)?;
         Ok(file)
+    }
+
+    fn append(&self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
+        file.write_all(bytes)
+    }
+
+    fn read_part(&self, path: &str, from: u64, length: usize) -> io::Result<Vec<u8>> {
+        let mut file = File::open(self.at(path))?;
+        file.seek(io::SeekFrom::Start(from))?;
+        let mut bytes = Vec::with_capacity(length);
+        file.take(length as u64).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn size(&self, path: &str) -> io::Result<u64> {
+        Ok(std::fs::metadata(self.at(path))?.len())
     }
 
     fn sync_file(&self, file: &File) -> io::Result<()> {
@@ -501,6 +605,26 @@ mod tests {
         store.delete("tile/0/000.p/5").unwrap();
         store.delete_folder("tile/0/000.p").unwrap();
         assert_eq!(store.list("tile/0").unwrap(), ["001"]);
+    }
+
+    #[test]
+    fn an_object_that_comes_in_pieces_has_no_name_before_its_end() {
+        // [S-2]
+        let folder = tempfile::tempdir().unwrap();
+        let store = Files::new(OsDisk::create(folder.path()).unwrap());
+        let (mut object, mut other) = (store.begin().unwrap(), store.begin().unwrap());
+        for piece in [&b"one "[..], b"", b"two"] {
+            store.append(&mut object, piece).unwrap();
+            store.append(&mut other, b"other").unwrap();
+        }
+        assert_eq!((store.list("").unwrap(), store.size("a/b").unwrap()), (vec!["tmp/".to_owned()], None));
+        store.name(object, "a/b").unwrap();
+        store.discard(other).unwrap();
+        assert_eq!((store.size("a/b").unwrap(), store.read("a/b").unwrap().unwrap()), (Some(7), b"one two".to_vec()));
+        assert_eq!(store.list(layout::TEMPORARY_FOLDER).unwrap(), Vec::<String>::new());
+        let part = |from, length| store.read_part("a/b", from, length).unwrap().unwrap();
+        assert_eq!((part(0, 3), part(4, 100), part(7, 1)), (b"one".to_vec(), b"two".to_vec(), Vec::new()));
+        assert_eq!(store.read_part("a/c", 0, 1).unwrap(), None);
     }
 
     #[test]

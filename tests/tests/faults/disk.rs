@@ -343,6 +343,23 @@ impl Disk for SimDisk {
         })
     }
 
+    fn append(&self, (file, path): &mut (usize, String), bytes: &[u8]) -> io::Result<()> {
+        self.step("append", path, |state| {
+            state.files[*file].seen.extend_from_slice(bytes);
+            Ok(())
+        })
+    }
+
+    fn read_part(&self, path: &str, from: u64, length: usize) -> io::Result<Vec<u8>> {
+        let bytes = Disk::read(self, path)?;
+        let rest = bytes.get(usize::try_from(from).unwrap()..).unwrap_or_default();
+        Ok(rest.get(..length).unwrap_or(rest).to_vec())
+    }
+
+    fn size(&self, path: &str) -> io::Result<u64> {
+        Ok(Disk::read(self, path)?.len() as u64)
+    }
+
     fn sync_file(&self, (file, path): &(usize, String)) -> io::Result<()> {
         self.step("sync file", path, |state| {
             state.files[*file].durable = state.files[*file].seen.clone();
