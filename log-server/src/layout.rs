@@ -2,6 +2,7 @@
 //!
 //! Not here: the paths of tiles and bundles (`vitrine_spec::tiles`) and of sealed records (`sealed`), the bytes of the objects (`head`).
 
+use vitrine_spec::hash::Hash;
 use vitrine_spec::tree::TreeSize;
 
 use crate::time::Time;
@@ -33,6 +34,12 @@ pub const TILE_FOLDER: &str = "tile";
 /// Where sealed records are.
 pub const SEALED_FOLDER: &str = "sealed";
 
+/// Where attachments are.
+pub const ATTACHMENT_FOLDER: &str = "attachment";
+
+/// Where it is said of each attachment that no published event names who put it, and when.
+pub const WAITING_FOLDER: &str = "attachment/waiting";
+
 /// Where the index is: not objects of the store, and deleting the folder is how to rebuild it.
 pub const INDEX_FOLDER: &str = "index";
 
@@ -49,6 +56,17 @@ pub fn stage(size: TreeSize) -> String {
 /// The first checkpoint published in the UTC hour of `time`.
 pub fn kept(time: Time) -> String {
     format!("{KEPT_FOLDER}/{}", time.hour())
+}
+
+/// The attachment with this digest.
+pub fn attachment(sha256: &Hash) -> String {
+    let hex = sha256.hex();
+    format!("{ATTACHMENT_FOLDER}/{}/{hex}", hex.get(..2).unwrap_or_default())
+}
+
+/// The record of an attachment that no published event names.
+pub fn waiting(sha256: &Hash) -> String {
+    format!("{WAITING_FOLDER}/{}", sha256.hex())
 }
 
 /// The folder that an object is in; `""` for the root.

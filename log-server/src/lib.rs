@@ -19,6 +19,7 @@ pub mod open;
 pub mod erase;
 pub mod fold;
 pub mod index;
+pub mod attachments;
 pub mod fsck;
 pub mod init;
 

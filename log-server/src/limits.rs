@@ -69,3 +69,21 @@ pub const LOOKUP_HITS_MAX: usize = 1_000;
 
 /// Seconds that the clock may be behind the last signed time before the log stops signing [S-19].
 pub const CLOCK_BEHIND_MAX_SECONDS: u64 = 300;
+
+/// Bytes of attachments of one issuer that no published event names [S-41]: four of the largest.
+pub const ATTACHMENTS_WAITING_BYTES_MAX: u64 = 4 << 30;
+
+/// Attachments of one issuer that no published event names [S-41]: 64 events with all that they may name.
+pub const ATTACHMENTS_WAITING_MAX: usize = 1_024;
+
+/// Seconds that an attachment waits for an event that names it [S-42].
+pub const ATTACHMENT_KEPT_SECONDS: u64 = 86_400;
+
+/// Seconds that an attachment is spared after an event, or a second put, looked for it: longer than either takes [S-42].
+pub const ATTACHMENT_SPARED_SECONDS: u64 = 7_200;
+
+/// Bytes of an attachment that are in memory for one request.
+pub const ATTACHMENT_PIECE_BYTES: usize = 64 * 1024;
+
+const _: () =
+    assert!(ATTACHMENTS_WAITING_BYTES_MAX >= vitrine_spec::limits::ATTACHMENT_BYTES_MAX, "the largest one can be put");
