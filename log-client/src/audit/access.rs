@@ -78,6 +78,11 @@ impl Access {
     }
 }
 
+/// When an access happened, in whole seconds since 1970; what is said to be before that is at 0, outside every period.
+pub fn occurred(values: &Values) -> u64 {
+    u64::try_from(values.occurred_at_ms()).unwrap_or_default() / 1_000
+}
+
 /// Who wants to see the accesses of an audit.
 ///
 /// A window asks for what happened in it: everything that was recorded from its first hour on is shown, also what was recorded

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 use vitrine_spec::fields::{Field, Values};
 
-use super::super::access::{Access, AccessSink, State};
+use super::super::access::{Access, AccessSink, State, occurred};
 use super::super::facts::Facts;
 use super::super::runs::Runs;
 use super::answer::{Answer, Aside, Because, ROWS_MAX, Row, Undecided};
@@ -54,7 +54,7 @@ impl Asked {
     }
 
     fn opened(&mut self, access: &Access, values: &Values) {
-        if !self.reach.window.holds(values.occurred_at_ms() / 1_000) {
+        if !self.reach.window.holds(occurred(values)) {
             return;
         }
         if self.reach.horizon().is_some_and(|horizon| access.recorded >= horizon) {

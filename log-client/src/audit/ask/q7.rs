@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 use vitrine_spec::fields::Values;
 
-use super::super::access::Access;
+use super::super::access::{Access, occurred};
 use super::super::facts::{Facts, HOUR_S, Lane};
 use super::answer::{Column, Row};
 use super::filter::{Filter, Judged};
@@ -74,7 +74,7 @@ impl Filter for Silences {
     }
 
     fn judge(&self, access: &Access, values: &Values) -> Judged {
-        let (occurred, recorded) = (values.occurred_at_ms() / 1_000, access.recorded);
+        let (occurred, recorded) = (occurred(values), access.recorded);
         // The hour of `recorded` begins before the record was made, so what is late by it is late.
         let (what, text) = if recorded > occurred.saturating_add(self.late_s) {
             ("late", format!("recorded {} s after it happened, {} are the bound", recorded - occurred, self.late_s))

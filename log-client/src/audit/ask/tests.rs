@@ -5,7 +5,7 @@
 use vitrine_spec::fields::{Field, Values, instant_ms, nothing};
 use vitrine_spec::json::Value;
 
-use super::super::access::{Access, AccessSink, Blame, State};
+use super::super::access::{Access, AccessSink, Blame, State, occurred};
 use super::super::chains::{Link, Seen, Silent};
 use super::super::facts::Facts;
 use super::super::report::{Finding, Severity, Window};
@@ -51,7 +51,7 @@ fn values(fields: &[(Field, Value)]) -> Values {
 /// It is in the log in the hour in which it happened.
 fn access(index: u64, fields: &[(Field, Value)]) -> Access {
     let values = values(fields);
-    let recorded = values.occurred_at_ms() / 1_000 / HOUR * HOUR;
+    let recorded = occurred(&values) / HOUR * HOUR;
     Access { index, issuer: "gateway".into(), epoch: 1, seq: index, recorded, state: State::Opened(values) }
 }
 
@@ -516,5 +516,5 @@ fn an_answer_is_one_document_and_one_table() {
     assert!(text.contains("Entry  When                      Who  Where, known by"), "{text}");
     assert!(text.contains("10     2026-07-15T10:20:30.000Z  s-1  RU, by badge"), "{text}");
     assert!(!text.contains('\u{1b}'), "{text}");
-    assert!(instant_ms("2026-07-15T10:20:30.000Z").is_some_and(|ms| WINDOW.holds(ms / 1_000)));
+    assert!(instant_ms("2026-07-15T10:20:30.000Z").is_some_and(|ms| WINDOW.holds(ms.unsigned_abs() / 1_000)));
 }
