@@ -34,6 +34,18 @@ def jcs(value):
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
+def strict(data):
+    """A value under the strict rules; ValueError for anything else. Only what a JCS comparison would not show."""
+
+    def refuse(text):
+        raise ValueError(text)
+
+    def whole(text):
+        return int(text) if abs(int(text)) < 2**53 else refuse(text)
+
+    return json.loads(data, parse_int=whole, parse_float=refuse, parse_constant=refuse)
+
+
 def u(bits, number):
     return number.to_bytes(bits // 8, "big")
 
@@ -233,7 +245,7 @@ def open_record(w, payload, record):
     if len(data) != length or any(rest):
         return "padding"
     try:
-        values = json.loads(data)
+        values = strict(data)
     except ValueError:
         return "values"
     if not isinstance(values, list) or len(values) != len(FIELDS) or jcs(values) != data:

@@ -1,0 +1,3 @@
+module vitrine.example/interop
+
+go 1.26
