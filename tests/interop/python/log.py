@@ -427,8 +427,8 @@ def requests(log, asked, asked_id):
         payload = payload or read_request(name, signer, **members)
         path = at or (members["from"], members["to"])
         cases.append({"name": f"read-{name}", "kind": "read", "base": base,
-                      "authorization": given or authorization(READ, payload, signer), "from": path[0], "to": path[1],
-                      "published": published, "now": now, "expect": expect, "id": sha256(pae(READ, payload)).hex()})
+                      "authorization": given or authorization(READ, payload, signer), "signer": KEYS[signer]["keyid"],
+                      "from": path[0], "to": path[1], "published": published, "now": now, "expect": expect, "id": sha256(pae(READ, payload)).hex()})
 
     read("first-hours", "ok")
     read("the-one-that-the-vault-logged", "ok", asked)
@@ -498,8 +498,8 @@ def requests(log, asked, asked_id):
                    "expires": now + 3600} | members
         payload = payload or jcs({name: value for name, value in members.items() if value is not None})
         cases.append({"name": f"attach-{name}", "kind": "attach", "base": base,
-                      "authorization": given or authorization(ATTACH, payload, signer), "sha256": at, "now": now,
-                      "expect": expect, "id": sha256(pae(ATTACH, payload)).hex()})
+                      "authorization": given or authorization(ATTACH, payload, signer), "signer": KEYS[signer]["keyid"],
+                      "sha256": at, "now": now, "expect": expect, "id": sha256(pae(ATTACH, payload)).hex()})
 
     attach("by-gateway", "ok")
     attach("by-the-operator", "ok", signer="operator", issuer="operator")

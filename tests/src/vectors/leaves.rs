@@ -1,25 +1,33 @@
-//! The example log and the refused submissions: admission, leaf by leaf and fault by fault.
+//! The example logs, their sealed records and the refused submissions and requests: leaf by leaf and fault by fault.
 //!
-//! The whole log is folded without the leaves of types that come later (sealed records, verdicts) and those that stand on
-//! them; so cases that build on many leaves run too. Not here: HTTP, pools, a server's own refusals.
+//! A log is folded without the leaves of types that come later and those that stand on them, if it holds any; so cases
+//! that build on many leaves run too. Not here: HTTP, pools, a server's own refusals.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
 use vitrine_spec::admission::{self, Facts, Logged, Query};
+use vitrine_spec::body::Body;
 use vitrine_spec::checkpoint::Origin;
 use vitrine_spec::envelope::{Envelope, Submission};
 use vitrine_spec::event::Event;
+use vitrine_spec::fields::Field;
 use vitrine_spec::hash::{Hash, leaf_hash};
+use vitrine_spec::key::{KeyError, KeyKind, Seed};
+use vitrine_spec::opening::Opening;
 use vitrine_spec::refusal::Refusal;
+use vitrine_spec::request;
+use vitrine_spec::sealing;
 use vitrine_spec::state::{Effects, State};
-use vitrine_spec::tree::LeafIndex;
+use vitrine_spec::tree::{LeafIndex, TreeSize};
 use vitrine_spec::words::Time;
+use vitrine_spec::wrap::{self, ReaderSeed, WrapFor};
 
-use super::input::{Input, Outcome, array, member, number, text, unb64, word};
+use super::input::{Input, Outcome, array, member, number, text, unb64, unhex, word};
 use super::reason::Reason;
 use super::report::{Report, Want};
+use super::sealed::octets;
 
 /// A log in memory: what a server's index would answer.
 #[derive(Clone)]
@@ -47,8 +55,13 @@ impl Log {
 
     /// What a server does with a body, but for signatures of the log and the disk.
     fn judge(&self, submission: &[u8], arrival: u64) -> Result<(Event, Effects), Refusal> {
-        let event = admission::read(submission, &self.origin)?.parse(&self.state)?;
+        let mut draft = admission::read(submission, &self.origin)?;
+        let record = draft.take_record();
+        let event = draft.parse(&self.state)?;
         let mut facts = Facts::default();
+        if let Some(record) = &record {
+            facts.insert_record(record);
+        }
         for query in admission::plan(&event) {
             match &query {
                 Query::Attachment(digest) => {
@@ -106,7 +119,8 @@ impl Log {
     fn take(&mut self, leaf: &Value) -> Result<Arc<Event>, String> {
         let bytes = unb64(word(leaf, "leaf")?)?;
         let envelope = Envelope::parse_leaf(&bytes).map_err(|refusal| refusal.reason())?;
-        let submission = Submission { envelope, sealed: None }.print();
+        let sealed = leaf.get("sealed").and_then(Value::as_str).map(unb64).transpose()?;
+        let submission = Submission { envelope, sealed }.print();
         let (event, effects) = self.judge(&submission, number(leaf, "arrival")?).map_err(|refusal| refusal.reason())?;
         let mut folded = self.state.clone();
         let fold = admission::fold(&mut folded, &bytes, &self.origin, |query| self.events.get(query).cloned());
@@ -145,7 +159,8 @@ pub(super) fn log(input: &Input, report: &mut Report) -> Outcome {
             }
         }
     }
-    disowned(report, &file, &log, &taken)
+    disowned(report, &file, &log, &taken)?;
+    sealed(report, &file, &taken)
 }
 
 /// The leaf byte by byte: its identity [E-2], its spelling [E-3], its payload printed again [E-6], [J-7].
@@ -164,13 +179,63 @@ fn compare(report: &mut Report, id: &str, event: &Event, leaf: &Value) -> Outcom
 fn disowned(report: &mut Report, file: &Value, log: &Log, taken: &[(u64, Arc<Event>)]) -> Outcome {
     for (place, (index, event)) in taken.iter().enumerate() {
         let header = &event.statement.header;
-        let leaf = array(file, "leaves")?.iter().find(|leaf| leaf.get("index").and_then(Value::as_u64) == Some(*index));
-        let by = leaf.and_then(|leaf| leaf.get("disowned_by")).and_then(Value::as_u64);
+        let by = leaf_of(file, *index)?.get("disowned_by").and_then(Value::as_u64);
         let wanted = by.is_some_and(|by| taken.iter().any(|(index, _)| *index == by));
         let got = log.state.disowned(&header.issuer, header.epoch, LeafIndex::new(place as u64));
         report.same(&format!("leaf {index}"), "disowned", &got, &wanted);
     }
     Ok(())
+}
+
+/// Every wrap is made again and opens for its reader, and every record opens with it.
+fn sealed(report: &mut Report, file: &Value, taken: &[(u64, Arc<Event>)]) -> Outcome {
+    let of_index = |name, index: u64| member(member(file, name)?, &index.to_string());
+    let mut windows = BTreeMap::new();
+    for (index, event) in taken {
+        let Body::SealingKey(key) = &event.statement.body else { continue };
+        let (id, header) = (format!("leaf {index}"), &event.statement.header);
+        let leaf = leaf_of(file, *index)?;
+        for wrapped in &key.wraps {
+            let reader = wrapped.reader.as_str();
+            let seed = ReaderSeed::new(octets(member(member(file, "readers")?, reader)?, "seal_seed")?);
+            let seq = header.seq.ok_or("a sealing key without seq")?;
+            let (origin, issuer) = (header.origin.as_str(), header.issuer.as_str());
+            let target = WrapFor { origin, issuer, epoch: header.epoch, seq, reader };
+            let window = wrap::unwrap(&seed, &target, &wrapped.wrap, &key.check).map_err(|error| error.to_string())?;
+            let wanted = of_index("W", *index)?.as_str().ok_or("W is no text")?;
+            report.same(&id, "W", &unhex(wanted)?.as_slice(), &window.bytes().as_slice());
+            let randomness = octets(member(leaf, "encapsulation")?, reader)?;
+            let made = wrap::wrap(&window, &seed.public(), &target, &randomness);
+            report.same(&id, "the wrap made again", &made.as_ref(), &Ok(&wrapped.wrap));
+            let place = (header.issuer.clone(), header.epoch, seq);
+            windows.entry(place).or_insert_with(Vec::new).push((reader.to_owned(), window));
+        }
+    }
+    for (index, event) in taken {
+        let (Some(sealed), header) = (event.statement.sealed, &event.statement.header) else { continue };
+        let (id, leaf) = (format!("leaf {index}"), leaf_of(file, *index)?);
+        let record = unb64(word(leaf, "sealed")?)?;
+        let place = (header.issuer.clone(), header.epoch, sealed.key);
+        for (reader, window) in windows.get(&place).ok_or_else(|| format!("{id} has no sealing key"))? {
+            let opened = sealing::open(window, event, &record).map_err(|error| format!("{id}, {reader}: {error}"))?;
+            let wanted = of_index("K", *index)?.as_str().ok_or("K is no text")?;
+            report.same(&id, "K", &unhex(wanted)?.as_slice(), &opened.key.bytes().as_slice());
+            let printed = String::from_utf8_lossy(&opened.values.to_value().to_jcs()).into_owned();
+            let values: Value = serde_json::from_str(&printed).map_err(|error| error.to_string())?;
+            report.same(&id, "the values", &&values, &member(leaf, "values")?);
+            for field in Field::ALL {
+                let opening = Opening::make(event.id, &opened.key, &opened.values, &[field]);
+                report.same(&id, "the opening of a field", &opening.verify(event), &Ok(()));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The leaf of an index, as the file has it.
+fn leaf_of(file: &Value, index: u64) -> Outcome<&Value> {
+    let leaf = array(file, "leaves")?.iter().find(|leaf| leaf.get("index").and_then(Value::as_u64) == Some(index));
+    leaf.ok_or_else(|| format!("there is no leaf {index}"))
 }
 
 /// The log that the refused cases stand on: in the same folder, whatever it is called there; else the shared one.
@@ -254,4 +319,53 @@ pub(super) fn refused(input: &Input, report: &mut Report) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// `leaves/requests.json`: requests judged on the log of `base` leaves to; those granted are made again.
+pub(super) fn requests(input: &Input, report: &mut Report) -> Outcome {
+    let file = input.json()?;
+    let log = log_beside(input)?;
+    let stages = stages(&log)?;
+    let origin = Origin::new(word(&file, "origin")?).map_err(|error| error.to_string())?;
+    for case in array(&file, "cases")? {
+        let (id, expect) = (word(case, "name")?, word(case, "expect")?);
+        let base = usize::try_from(number(case, "base")?).map_err(|error| error.to_string())?;
+        let stage = stages.get(base).ok_or_else(|| format!("{id}: there are fewer than {base} leaves"))?;
+        let (given, now) = (word(case, "authorization")?, Time::new(number(case, "now")?));
+        let made_again = |made: Result<String, KeyError>| made.as_deref() == Ok(given);
+        let got = match word(case, "kind")? {
+            "read" => {
+                let (from, to) = (number(case, "from")?, number(case, "to")?);
+                let published = TreeSize::new(number(case, "published")?);
+                request::check_read(given, &stage.log.state, &origin, from, to, published, now).and_then(|granted| {
+                    let key = seed_of(&log, &granted.reader.sign.keyid()).map_err(Refusal::Malformed)?;
+                    report.same(id, "its id", &granted.id.hex().as_str(), &word(case, "id").unwrap_or_default());
+                    report.holds(id, "made again", made_again(granted.request.authorization(&key)));
+                    Ok(())
+                })
+            }
+            "attach" => {
+                let sha256 = Hash::from_hex(word(case, "sha256")?).map_err(|error| error.to_string())?;
+                request::check_attach(given, &stage.log.state, &origin, &sha256, now).and_then(|request| {
+                    let signer = word(case, "signer").map_err(Refusal::Malformed)?;
+                    let key = seed_of(&log, signer).map_err(Refusal::Malformed)?;
+                    report.holds(id, "made again", made_again(request.authorization(&key)));
+                    Ok(())
+                })
+            }
+            other => return Err(format!("{id} is of kind {other:?}")),
+        };
+        let got = got.map_err(|refusal| refusal.reason());
+        match expect {
+            "ok" => report.case(id, Want::Ok, got),
+            code => report.case(id, Want::RefusedFor(&[&format!("refusal:{code}")]), got),
+        }
+    }
+    Ok(())
+}
+
+/// The key of a keyid, as the file of the log has it.
+fn seed_of(log: &Value, keyid: &str) -> Outcome<Seed> {
+    let (name, _) = keyid.split_once('+').ok_or("a keyid without +")?;
+    Seed::new(name, KeyKind::Ed25519, octets(member(log, "seeds")?, keyid)?).map_err(|error| error.to_string())
 }

@@ -15,6 +15,7 @@ mod proof;
 mod policy;
 mod witness;
 mod json;
+mod sealed;
 mod leaves;
 mod requirements;
 mod verdict;

@@ -6,17 +6,21 @@
 use vitrine_spec::add_checkpoint::{RequestError, WitnessRefusal};
 use vitrine_spec::checkpoint::CheckpointError;
 use vitrine_spec::cosignature::CosignatureError;
+use vitrine_spec::fields::{Field, FieldError};
 use vitrine_spec::json::JsonError;
 use vitrine_spec::key::KeyError;
 use vitrine_spec::note::NoteError;
+use vitrine_spec::opening::OpeningError;
 use vitrine_spec::policy::{LineFault, PolicyError, PolicyFault, PolicyRefusal};
 use vitrine_spec::proof::{ConsistencyError, InclusionError};
 use vitrine_spec::refusal::{CODES, Refusal, WAIT_CODES};
+use vitrine_spec::sealing::OpenError;
 use vitrine_spec::text::TextError;
 use vitrine_spec::tiles::TileError;
 use vitrine_spec::tlog_proof::{PlaceError, TlogProofError};
 use vitrine_spec::trust::TrustError;
 use vitrine_spec::verdict::{Code, PinsError};
+use vitrine_spec::wrap::WrapError;
 
 /// Something that can be named.
 pub trait Reason {
@@ -185,6 +189,23 @@ reasons!(
     }
 );
 reasons!(JSON, "json", JsonError, [Utf8, Syntax, Trailing, Duplicate, Name, Surrogate, Nul, Number, Depth], |_| None);
+reasons!(OPENING, "opening", OpeningError, [Json, Spelling, Shape, Nothing, Event, NotSealed, Commitment], |error| {
+    match error {
+        OpeningError::Json(inner) => Some(inner.reason()),
+        _ => None,
+    }
+});
+reasons!(
+    OPEN,
+    "open",
+    OpenError,
+    [NotSealed, Erased, Mismatch, Slot, Cipher, Padding, Values, Commitment, Value],
+    |error| match error {
+        OpenError::Value(inner) => Some(inner.reason()),
+        _ => None,
+    }
+);
+reasons!(WRAP, "wrap", WrapError, [Length, Key, Open, Check], |_| None);
 reasons!(
     TRUST,
     "trust",
@@ -215,6 +236,13 @@ reasons!(PINS, "pins", PinsError, [Policy, LogKey, QuorumNone], |error| match er
 impl Reason for PolicyError {
     fn reason(&self) -> String {
         self.fault.reason()
+    }
+}
+
+/// The field is the name: each has its own rules.
+impl Reason for FieldError {
+    fn reason(&self) -> String {
+        format!("field:{}", self.field.name())
     }
 }
 
@@ -258,11 +286,15 @@ pub fn all() -> Vec<String> {
         REQUEST,
         WITNESS,
         JSON,
+        OPENING,
+        OPEN,
+        WRAP,
         TRUST,
         PINS,
     ];
     let variants = lists.concat().into_iter().map(str::to_owned);
     let codes = CODES.iter().chain(&WAIT_CODES).map(|(code, _)| format!("refusal:{code}"));
     let verdicts = Code::ALL.iter().map(Reason::reason);
-    variants.chain(codes).chain(verdicts).collect()
+    let fields = Field::ALL.iter().map(|field| format!("field:{field}"));
+    variants.chain(codes).chain(verdicts).chain(fields).collect()
 }

@@ -8,7 +8,7 @@ use Whose::{Adapter, Ours};
 
 use super::input::{Input, Outcome};
 use super::report::Report;
-use super::{checkpoint, json, leaves, logs, merkle, note, policy, proof, tiles, verdict, witness};
+use super::{checkpoint, json, leaves, logs, merkle, note, policy, proof, sealed, tiles, verdict, witness};
 
 /// Whose code a row tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,8 +99,14 @@ pub const ROWS: &[Row] = &[
     row(Ours, File("witness/add-checkpoint.json", &["sequences/logs", "sequences/steps"]), [20, 0, 10], witness::conversations),
     row(Ours, File("witness/malformed-requests.json", &["logs", "cases/body", "cases/status"]), [6, 0, 10], witness::malformed),
     row(Adapter, File("dsse/protocol-vector.json", &["pae/payload_type", "pae/pae", "envelope"]), [4, 0, 0], json::dsse),
-    row(Ours, File("leaves/log.json", &["origin", "attachments", "leaves/leaf", "leaves/event_id"]), [32, 13, 0], leaves::log),
-    row(Ours, File("leaves/refused.json", &["[]/base", "[]/expect", "[]/submission"]), [185, 23, 0], leaves::refused),
+    row(Ours, File("leaves/log.json", &["origin", "attachments", "leaves/leaf", "leaves/event_id"]), [45, 0, 18], leaves::log),
+    row(Ours, File("leaves/refused.json", &["[]/base", "[]/expect", "[]/submission"]), [208, 0, 90], leaves::refused),
+    row(Ours, File("leaves/requests.json", &["origin", "cases/authorization", "cases/kind"]), [0, 0, 78], leaves::requests),
+    row(Ours, File("sealed/records.json", &["cases/K", "cases/record", "cases/opening"]), [0, 0, 8], sealed::records),
+    row(Ours, File("sealed/unopenable.json", &["cases/W", "cases/leaf", "cases/record", "cases/expect"]), [0, 0, 47], sealed::unopenable),
+    row(Ours, File("sealed/values.json", &["fields/field", "records/values"]), [0, 0, 457], sealed::table),
+    row(Ours, File("sealed/openings.json", &["cases/opening", "cases/leaf", "cases/expect"]), [0, 0, 48], sealed::openings),
+    row(Ours, File("sealed/wraps.json", &["cases/seed", "cases/wrap", "texts/text", "seeds/text"]), [0, 0, 52], sealed::wraps),
     row(Ours, File("json/strict.json", &["cases/json", "cases/expect"]), [0, 0, 37], json::strict),
     row(Ours, File("trust/files.json", &["cases/trust", "cases/expect"]), [0, 0, 28], verdict::trust),
     row(Ours, File("trust/pins.json", &["cases/trust", "cases/policy", "cases/expect"]), [0, 0, 7], verdict::pinning),
