@@ -389,7 +389,7 @@ impl State {
         match (&opened.open, Role::of(issuer.as_str())) {
             (Some(_), _) if matches!(kind, Kind::Heartbeat | Kind::IssuerOpen) => Some(Chained::Strict),
             (Some(open), _) => open.types.get(&kind.listed_as()).copied(),
-            (None, Some(role)) if role.kinds().contains(&kind) => {
+            (None, Some(role)) if role.kinds().contains(&kind.listed_as()) => {
                 Some(if kind.is_free() { Chained::None } else { Chained::Strict })
             }
             (None, _) => None,
