@@ -289,6 +289,12 @@ def made_log():
     ):
         made = log.access("gateway", START, "gateway a", WORKED, change=change, subject=[sha256(sound["record"]).hex()])
         refuse(f"access-{name}", expect, note, made, now)
+    least = len(sound["payload"]) - 64
+    for length, expect in ((8192, "value"), (8193, "too-large")):
+        made = log.access("gateway", START, "gateway a", WORKED, subject=[sha256(sound["record"]).hex()],
+                          change=lambda p, length=length: p.update(commit="a" * (length - least)))
+        assert len(made["payload"]) == length
+        refuse(f"access-payload-{length}-bytes", expect, "a payload of a sealed type has at most 8192 bytes", made, now)
     refuse("access-subject-other", "subject", "subject", log.access("gateway", START, "gateway a", WORKED, subject=["ab" * 32]), now)
     refuse("access-subject-two", "subject", "subject",
            log.access("gateway", START, "gateway a", WORKED, subject=[sha256(sound["record"]).hex(), "ff" * 32]), now)

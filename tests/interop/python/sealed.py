@@ -229,10 +229,8 @@ def open_record(w, payload, record):
     """K and the values of a record, or the step at which it does not open."""
     predicate = json.loads(payload)["predicate"]
     sealed, commit_ = predicate["sealed"], bytes.fromhex(predicate["commit"])
-    if len(record) == sealed["size"] and not any(record):
-        return "erased"
     if len(record) != sealed["size"] or sha256(record).hex() != sealed["sha256"]:
-        return "mismatch"
+        return "erased" if len(record) == sealed["size"] and not any(record) else "mismatch"
     ctx_ = ctx(commit_, predicate["hdr"])
     k = primitives.aead_open(slot_key(w, ctx_), NONCE, b"", record[:48])
     if k is None:

@@ -271,6 +271,7 @@ def unopenable():
     # The signed leaf names this record, so its issuer is to blame.
     case("another-W", "slot", "unopenable", payload, record, chance("W 2"))
     anew("slot-bit", "slot", record=changed(0))
+    anew("zeros-that-the-leaf-names", "slot", record=bytes(len(record)))
     anew("slot-tag-bit", "slot", record=changed(47))
     anew("slot-of-another-header", "slot", record=signed_access(k, w, data, head=header(seq=4))[1])
     anew("slot-of-another-W", "slot", record=signed_access(k, chance("W 2"), data)[1])
@@ -345,7 +346,8 @@ DIGESTS = (["00" * 32, "af" * 32], ["", "0" * 63, "0" * 65, "AF" * 32, "g" * 64,
 TABLE = {
     "occurred_at": (
         ["2026-11-21T16:03:01.123Z", "2024-02-29T00:00:00.000Z", "2026-12-31T23:59:59.999Z", "2000-02-29T12:00:00.500Z",
-         "1970-01-01T00:00:00.000Z", "1969-12-31T23:59:59.999Z", "9999-12-31T23:59:59.999Z"],
+         "1970-01-01T00:00:00.000Z", "1969-12-31T23:59:59.999Z", "0001-01-01T00:00:00.000Z",
+         "9999-12-31T23:59:59.999Z"],
         ["", "2026-11-21T16:03:01Z", "2026-11-21T16:03:01.12Z", "2026-11-21T16:03:01.1234Z", "2026-11-21t16:03:01.123z",
          "2026-11-21 16:03:01.123Z", "2026-11-21T16:03:01.123", "2026-11-21T16:03:01.123+00:00",
          "2026-11-21T16:03:01,123Z", "2026-02-29T00:00:00.000Z", "2100-02-29T00:00:00.000Z", "2026-04-31T00:00:00.000Z",

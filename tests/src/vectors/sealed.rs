@@ -76,7 +76,8 @@ pub(super) fn records(input: &Input, report: &mut Report) -> Outcome {
         same("the record", &spec_text::b64(&record), "record")?;
         same("its SHA-256", &Hash::of(&record).hex(), "record_sha256")?;
         for (number, field) in Field::ALL.into_iter().enumerate() {
-            let of_file = |name| array(case, name)?.get(number).and_then(Value::as_str).ok_or("less than 24".to_owned());
+            let of_file =
+                |name| array(case, name)?.get(number).and_then(Value::as_str).ok_or("less than 24".to_owned());
             report.same(id, field.name(), &spec_text::hex(&key.salt(field)).as_str(), &of_file("salts")?);
             let found = commitments.get(number).map(Hash::hex).ok_or("less than 24")?;
             report.same(id, field.name(), &found.as_str(), &of_file("commitments")?);
