@@ -1,6 +1,6 @@
-//! Private key files: one line, mode 0600, never printed (cli.md, "Key files").
+//! Private key files: one line, of a reader two, mode 0600, never printed (cli.md, "Key files").
 //!
-//! Not here: what a key signs. A reader's second line (`xwing-seed:`) comes with the access log.
+//! Not here: what a key signs or opens.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -8,10 +8,52 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use vitrine_spec::key::{KeyKind, Seed, leaf_key_name};
+use vitrine_spec::words;
+use vitrine_spec::wrap::{ReaderSeed, reader_text};
 
 use crate::exit::Failure;
 use crate::files;
 use crate::limits::KEY_FILE_BYTES_MAX;
+
+/// A reader's two keys.
+#[derive(Debug)]
+pub struct ReaderKey {
+    /// Signs requests for sealed records.
+    pub sign: Seed,
+    /// Opens them.
+    pub seal: ReaderSeed,
+}
+
+impl ReaderKey {
+    /// What others need of it: the vkey and the `xwing:` text, a line each.
+    pub fn public_text(&self) -> String {
+        format!("{}\n{}\n", self.sign.vkey(), reader_text(self.sign.name(), &self.seal.public()))
+    }
+}
+
+fn random() -> Result<[u8; 32], Failure> {
+    let mut seed = [0u8; 32];
+    getrandom::fill(&mut seed)
+        .map_err(|error| Failure::usage("key.random", "the system gave no randomness").side("system", error))?;
+    Ok(seed)
+}
+
+/// Makes a reader's two keys; the name stands in both.
+pub fn generate_reader(name: &str) -> Result<ReaderKey, Failure> {
+    if !words::is_name(name) {
+        return Err(Failure::usage("key.name", "a reader cannot have this name")
+            .side("given", format!("`{name}`"))
+            .side("wanted", "3 to 64 of a-z 0-9 and -, no - at either end")
+            .now("take a name such as supervisor-1"));
+    }
+    Ok(ReaderKey { sign: generate(name)?, seal: ReaderSeed::new(random()?) })
+}
+
+/// Writes a new file with a reader's two keys, mode 0600.
+pub fn create_reader(path: &Path, key: &ReaderKey) -> Result<(), Failure> {
+    let text = format!("{}\n{}\n", key.sign.private_text().as_str(), key.seal.private_text().as_str());
+    files::create(path, text.as_bytes(), 0o600)
+}
 
 /// Makes an Ed25519 key from the system's randomness.
 pub fn generate(name: &str) -> Result<Seed, Failure> {
@@ -21,10 +63,7 @@ pub fn generate(name: &str) -> Result<Seed, Failure> {
             .side("wanted", "3 to 100 of a-z 0-9 . / -, the first a letter or digit")
             .now("take a name such as build.example.com"));
     }
-    let mut seed = [0u8; 32];
-    getrandom::fill(&mut seed)
-        .map_err(|error| Failure::usage("key.random", "the system gave no randomness").side("system", error))?;
-    Seed::new(name, KeyKind::Ed25519, seed).map_err(|error| {
+    Seed::new(name, KeyKind::Ed25519, random()?).map_err(|error| {
         Failure::usage("key.name", "a key cannot have this name").side("given", name).side("rule", error)
     })
 }
@@ -36,17 +75,44 @@ pub fn create(path: &Path, seed: &Seed) -> Result<(), Failure> {
 
 /// Reads a key file: a plain file that its owner alone can read.
 pub fn read(path: &Path) -> Result<Seed, Failure> {
-    let text = read_private(path)?;
-    let Some(line) = text.strip_suffix('\n') else {
-        return Err(malformed(path, "the line does not end with a newline"));
-    };
-    if line.contains('\n') {
-        return Err(malformed(path, "there is more than one line; a reader's key signs no events"));
+    match read_any(path)? {
+        (seed, None) => Ok(seed),
+        (_, Some(_)) => Err(malformed(path, "there is a second line; a reader's key signs no events")),
     }
-    // The parser's own words are not shown: they could quote the secret.
-    Seed::parse(line).map_err(|_| {
+}
+
+/// Reads a reader's key file.
+pub fn read_reader(path: &Path) -> Result<ReaderKey, Failure> {
+    match read_any(path)? {
+        (sign, Some(seal)) => Ok(ReaderKey { sign, seal }),
+        (seed, None) => Err(Failure::usage("key.reader", "this key opens no sealed records")
+            .side("file", path.display())
+            .side("key", seed.vkey().keyid())
+            .side("wanted", "a reader's key, which has a second line `xwing-seed:`")
+            .now("make one with: log-client key new --kind reader --name N --out FILE")),
+    }
+}
+
+/// Reads a key file, and its second line where it is a reader's.
+pub fn read_any(path: &Path) -> Result<(Seed, Option<ReaderSeed>), Failure> {
+    let text = read_private(path)?;
+    let Some(lines) = text.strip_suffix('\n') else {
+        return Err(malformed(path, "the last line does not end with a newline"));
+    };
+    let (line, second) = match lines.split_once('\n') {
+        Some((line, second)) => (line, Some(second)),
+        None => (lines, None),
+    };
+    // The parsers' own words are not shown: they could quote the secret.
+    let seed = Seed::parse(line).map_err(|_| {
         malformed(path, "the line is not PRIVATE+KEY+<name>+<hash>+<base64>, or its hash is another key's")
-    })
+    })?;
+    let Some(second) = second else { return Ok((seed, None)) };
+    match ReaderSeed::parse(second) {
+        Some(seal) if seed.kind() == KeyKind::Ed25519 => Ok((seed, Some(seal))),
+        Some(_) => Err(malformed(path, "a reader signs with an Ed25519 key of type 0x01")),
+        None => Err(malformed(path, "the second line is not xwing-seed:<base64 of 32 bytes>")),
+    }
 }
 
 /// Reads a key that signs events: Ed25519 of type 0x01, with a name that leaves take.
@@ -126,6 +192,37 @@ mod tests {
             let failure = read(&path).unwrap_err();
             assert_eq!(failure.code, "key.mode", "{mode:o}");
             assert!(failure.to_string().contains(&format!("{mode:04o}")), "{failure}");
+        }
+    }
+
+    #[test]
+    fn a_readers_key_is_two_lines_and_signs_no_events() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("r");
+        let key = generate_reader("supervisor-1").unwrap();
+        create_reader(&path, &key).unwrap();
+        let read = read_reader(&path).unwrap();
+        assert_eq!(read.public_text(), key.public_text());
+        assert_eq!(read.seal.private_text(), key.seal.private_text());
+        assert_eq!(super::read(&path).unwrap_err().code, "key.malformed");
+        assert_eq!(read_event_key(&path).unwrap_err().code, "key.malformed");
+        let one = dir.path().join("k");
+        create(&one, &generate("build.example.com").unwrap()).unwrap();
+        assert_eq!(read_reader(&one).unwrap_err().code, "key.reader");
+        for name in ["ab", "Reader", "reader.example.com", "-reader"] {
+            assert_eq!(generate_reader(name).unwrap_err().code, "key.name", "{name}");
+        }
+        // Neither line is quoted when something is wrong with the other.
+        let text = fs::read_to_string(&path).unwrap();
+        let (first, second) = text.split_once('\n').unwrap();
+        let secrets = [first.rsplit('+').next().unwrap(), second.split(':').nth(1).unwrap().trim_end()];
+        for broken in
+            [format!("{first}\nx{second}"), format!("x{text}"), format!("{text}\n"), text.trim_end().to_owned()]
+        {
+            fs::write(&path, &broken).unwrap();
+            let failure = read_reader(&path).unwrap_err();
+            assert_eq!(failure.code, "key.malformed", "{broken}");
+            assert!(secrets.iter().all(|secret| !failure.to_string().contains(secret)), "{failure}");
         }
     }
 
