@@ -182,7 +182,7 @@ pub(crate) fn readers() -> [(&'static str, ReaderSeed); 2] {
 }
 
 /// The first charter of a log that takes accesses, signed.
-fn access_charter() -> EventFile {
+pub(crate) fn access_charter() -> EventFile {
     let mut statement = charter_event().statement().clone();
     let body = statement.entry("predicate").unwrap().entry("body").unwrap();
     let Some(Value::Array(mut types)) = body.get("types").cloned() else { panic!("types") };

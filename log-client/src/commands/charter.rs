@@ -2,14 +2,15 @@
 //!
 //! Not here: signing it (`charter_sign`), writing entry 0 (`log-server init`).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use vitrine_spec::body::charter::PROTOCOL;
 use vitrine_spec::hash::Hash;
 use vitrine_spec::json::Value;
 use vitrine_spec::key::{KeyKind, Vkey};
-use vitrine_spec::statement::{PREDICATE_BASE, STATEMENT_TYPE};
+use vitrine_spec::statement::{Kind, PREDICATE_BASE, STATEMENT_TYPE};
+use vitrine_spec::text::b64;
 use vitrine_spec::trust::Fingerprint;
 
 use super::charter_sign::{self, Sign, keyid_of};
@@ -18,7 +19,7 @@ use crate::draft::check_members;
 use crate::event_file::{EventFile, Members, int, number};
 use crate::exit::{Exit, Failure};
 use crate::files;
-use crate::given::{is_sha256, public_key};
+use crate::given::{self, is_sha256, public_key};
 use crate::limits::EVENT_FILE_BYTES_MAX;
 use crate::output::{Out, Report};
 use crate::place::{ZEROS, digest_subject};
@@ -43,6 +44,8 @@ Example:
       --supervisor supervisor.vkey --vault 'VKEY' --type build --type rebuild --type code-review --type update \\
       --site 'CH-ZH-1=Zurich, data centre 1' --out charter.json
 where log-keys.txt holds what `log-server keygen` printed. A KEY is a vkey, or a file that holds a vkey or a private key.
+A log that takes accesses names its readers, two at least, each by what `key new --kind reader` wrote or printed:
+  --type access --type erasure --reader supervisor:supervisor:reader.key --reader vault:vault:vault-reader.pub
 A later version takes everything from the one before: charter new --after charter.json --supervisor NEW ...")]
 pub struct New {
     /// The log's name; its keys have it as their key name
@@ -72,6 +75,13 @@ pub struct New {
     /// A type that the log takes, besides those that every log takes
     #[arg(long = "type", value_name = "TYPE")]
     types: Vec<String>,
+    /// Who may open sealed records; ROLE is supervisor or vault, FILE holds its keys. In a later version also one that takes
+    /// the place of the reader of that name
+    #[arg(long = "reader", value_name = "NAME:ROLE:FILE")]
+    readers: Vec<String>,
+    /// Later version: a reader who is none any more
+    #[arg(long = "no-reader", value_name = "NAME", requires = "after")]
+    no_readers: Vec<String>,
     /// A site that events may name
     #[arg(long = "site", value_name = "CODE=NAME")]
     sites: Vec<String>,
@@ -114,6 +124,7 @@ fn new(args: New, out: &Out) -> Result<Exit, Failure> {
         None => first(&args)?,
         Some(path) => next(&args, &EventFile::read(path)?)?,
     };
+    check_readers(&event)?;
     check_members(&event)?;
     files::emit(args.out.as_deref(), event.print().as_bytes(), out)?;
     let version = event.body("version").and_then(int).unwrap_or_default();
@@ -161,7 +172,7 @@ pub(crate) fn first(args: &New) -> Result<EventFile, Failure> {
         ("operator", operator),
         ("supervisor", supervisor),
         ("vault", role("vault", &vault, &None)?),
-        ("readers", Value::Array(Vec::new())),
+        ("readers", readers(&args.readers, &[], None)?),
         ("types", Value::Array(types.into_iter().map(Value::from).collect())),
         ("raw", Value::Bool(false)),
         ("sites", sites(&args.sites, None)?),
@@ -234,6 +245,8 @@ fn next(args: &New, before: &EventFile) -> Result<EventFile, Failure> {
         types.dedup();
         body.set("types", Value::Array(types.into_iter().map(Value::Text).collect()));
     }
+    let reader_list = readers(&args.readers, &args.no_readers, body.get("readers"))?;
+    body.set("readers", reader_list);
     let site_list = sites(&args.sites, body.get("sites"))?;
     body.set("sites", site_list);
     if !args.cosign.is_empty() {
@@ -343,6 +356,58 @@ fn event_vkey(text: &str) -> Result<Vkey, Failure> {
     })
 }
 
+/// `NAME:ROLE:FILE` each, sorted by name.
+fn readers(given: &[String], gone: &[String], old: Option<&Value>) -> Result<Value, Failure> {
+    let mut list = match old {
+        Some(Value::Array(list)) => list.clone(),
+        Some(_) | None => Vec::new(),
+    };
+    let is = |reader: &Value, name: &str| reader.get("name").and_then(Value::as_text) == Some(name);
+    for name in gone {
+        if !list.iter().any(|reader| is(reader, name)) {
+            return Err(Failure::usage("charter.reader", "the charter before has no such reader").side("given", name));
+        }
+        list.retain(|reader| !is(reader, name));
+    }
+    for text in given {
+        let parts: Vec<&str> = text.splitn(3, ':').collect();
+        let [name, role, file] = parts.as_slice() else {
+            return Err(Failure::usage("charter.reader", "a reader is NAME:ROLE:FILE")
+                .side("given", text)
+                .side("roles", "supervisor vault")
+                .now("for example --reader supervisor:supervisor:reader.key"));
+        };
+        let (sign, seal) = given::reader(Path::new(file))?;
+        list.retain(|reader| !is(reader, name));
+        list.push(Value::object([
+            ("name", (*name).into()),
+            ("role", (*role).into()),
+            ("sign", Value::Text(sign.to_string())),
+            ("seal", Value::Text(b64(&seal))),
+        ]));
+    }
+    list.sort_by(|a, b| a.get("name").and_then(Value::as_text).cmp(&b.get("name").and_then(Value::as_text)));
+    Ok(Value::Array(list))
+}
+
+/// A sealed type has two readers at least: what one of them alone says about a wrap proves nothing.
+fn check_readers(event: &EventFile) -> Result<(), Failure> {
+    let count = |name: &str| match event.body(name) {
+        Some(Value::Array(list)) => list.as_slice(),
+        Some(_) | None => &[],
+    };
+    let sealed =
+        count("types").iter().filter_map(Value::as_text).find(|name| Kind::of(name).is_some_and(Kind::is_sealed));
+    let readers = count("readers").len();
+    match sealed {
+        Some(kind) if readers < 2 => Err(Failure::usage("charter.readers", "a log with sealed records has at least two readers")
+            .side("type", kind)
+            .side("readers", readers)
+            .now("name them: --reader NAME:ROLE:FILE, each with a key of its own: log-client key new --kind reader --name N --out FILE")),
+        Some(_) | None => Ok(()),
+    }
+}
+
 fn sites(given: &[String], old: Option<&Value>) -> Result<Value, Failure> {
     let mut list = match old {
         Some(Value::Array(list)) => list.clone(),
@@ -378,7 +443,8 @@ fn cosign(given: &[String], old: Option<&Value>) -> Result<Value, Failure> {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::world::{charter_event, event_key};
+    use crate::keyfile;
+    use crate::world::{access_charter, charter_event, event_key};
     use clap::Parser;
 
     #[derive(Parser)]
@@ -390,6 +456,7 @@ mod tests {
     fn after(before: &EventFile, more: &[&str]) -> Result<EventFile, Failure> {
         let args = NewArgs::parse_from(["new", "--after", "unused"].iter().chain(more)).new;
         let event = next(&args, before)?;
+        check_readers(&event)?;
         check_members(&event)?;
         Ok(event)
     }
@@ -425,6 +492,48 @@ mod tests {
         assert!(third.body("supervisor").unwrap().get("previous").is_none());
         let failure = after(&first, &["--previous", &previous]).unwrap_err();
         assert_eq!(failure.code, "charter.previous", "no key changes");
+    }
+
+    #[test]
+    fn readers_join_change_and_leave_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.display().to_string()
+        };
+        let new = keyfile::generate_reader("auditor").unwrap();
+        let public = file("auditor.pub", &new.public_text());
+        let names = |event: &EventFile| match event.body("readers") {
+            Some(Value::Array(list)) => {
+                list.iter().map(|r| r.get("name").and_then(Value::as_text).unwrap().to_owned()).collect()
+            }
+            _ => Vec::new(),
+        };
+        let first = access_charter();
+        let auditor = format!("auditor:supervisor:{public}");
+        let second = after(&first, &["--reader", &auditor]).unwrap();
+        assert_eq!(names(&second), ["auditor", "supervisor-1", "vault-1"]);
+        let third = after(&second, &["--no-reader", "auditor"]).unwrap();
+        assert_eq!(third.body("readers"), first.body("readers"));
+        let changed = after(&first, &["--reader", &format!("vault-1:vault:{public}")]).unwrap();
+        assert_eq!(names(&changed), ["supervisor-1", "vault-1"]);
+        assert_ne!(changed.body("readers"), first.body("readers"));
+        let alone = after(&first, &["--no-reader", "vault-1"]).unwrap_err();
+        assert_eq!(alone.code, "charter.readers", "what one reader alone says about a wrap proves nothing");
+        for (wrong, code) in [
+            (["--reader", "auditor:supervisor"], "charter.reader"),
+            (["--no-reader", "nobody"], "charter.reader"),
+            (
+                ["--reader", &format!("auditor:supervisor:{}", file("k", &format!("{}\n", event_key("x").vkey())))],
+                "reader.key",
+            ),
+            (["--reader", &format!("auditor:operator:{public}")], "value"),
+        ] {
+            assert_eq!(after(&first, &wrong).unwrap_err().code, code, "{wrong:?}");
+        }
+        let sealed = after(&charter_event(), &["--type", "access"]).unwrap_err();
+        assert_eq!(sealed.code, "charter.readers");
     }
 
     #[test]

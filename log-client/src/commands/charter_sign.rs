@@ -8,7 +8,9 @@ use clap::Args;
 use vitrine_spec::hash::Hash;
 use vitrine_spec::json::Value;
 use vitrine_spec::key::Vkey;
+use vitrine_spec::text::{hex, unb64};
 use vitrine_spec::trust::Fingerprint;
+use vitrine_spec::wrap::reader_key_id;
 
 use crate::clock;
 use crate::draft::check_members;
@@ -55,7 +57,9 @@ pub fn keys_of(event: &EventFile) -> Vec<(String, String)> {
     if let Some(Value::Array(readers)) = event.body("readers") {
         for reader in readers {
             let of = |name: &str| reader.get(name).and_then(Value::as_text).unwrap_or_default();
-            keys.push((format!("reader {}", of("name")), of("sign").to_owned()));
+            keys.push((format!("reader {} ({})", of("name"), of("role")), of("sign").to_owned()));
+            let id = unb64(of("seal")).map(|key| hex(&reader_key_id(&key))).unwrap_or_default();
+            keys.push((format!("reader {} opens with", of("name")), format!("X-Wing {id}")));
         }
     }
     keys
@@ -148,7 +152,10 @@ fn show(event: &EventFile, fingerprint: &str, version: u64, own: &Vkey, out: &Ou
             .iter()
             .map(|value| match value.as_text() {
                 Some(text) => text.to_owned(),
-                None => value.get("code").and_then(Value::as_text).unwrap_or_default().to_owned(),
+                None => {
+                    let name = value.get("code").or_else(|| value.get("name"));
+                    name.and_then(Value::as_text).unwrap_or_default().to_owned()
+                }
             })
             .collect::<Vec<_>>()
             .join(" "),
@@ -158,13 +165,7 @@ fn show(event: &EventFile, fingerprint: &str, version: u64, own: &Vkey, out: &Ou
     out.rows(&[
         ("types", list("types")),
         ("sites", none(list("sites"))),
-        (
-            "readers",
-            none(event.body("readers").map_or_else(String::new, |value| match value {
-                Value::Array(readers) if !readers.is_empty() => readers.len().to_string(),
-                _ => String::new(),
-            })),
-        ),
+        ("readers", none(list("readers"))),
         (
             "more signers",
             event
@@ -186,7 +187,7 @@ fn show(event: &EventFile, fingerprint: &str, version: u64, own: &Vkey, out: &Ou
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::world::{charter_event, event_key};
+    use crate::world::{access_charter, charter_event, event_key, readers};
 
     fn unsigned() -> EventFile {
         EventFile::unsigned(charter_event().statement().clone())
@@ -226,7 +227,22 @@ mod tests {
 
     #[test]
     fn every_key_is_shown() {
-        let roles: Vec<String> = keys_of(&unsigned()).into_iter().map(|(role, _)| role).collect();
-        assert_eq!(roles, ["log", "log", "operator", "supervisor", "vault"]);
+        let keys = keys_of(&access_charter());
+        let roles: Vec<&str> = keys.iter().map(|(role, _)| role.as_str()).collect();
+        assert_eq!(
+            roles,
+            [
+                "log",
+                "log",
+                "operator",
+                "supervisor",
+                "vault",
+                "reader supervisor-1 (supervisor)",
+                "reader supervisor-1 opens with",
+                "reader vault-1 (vault)",
+                "reader vault-1 opens with"
+            ]
+        );
+        assert_eq!(keys[6].1, format!("X-Wing {}", hex(&readers()[0].1.key_id())));
     }
 }
