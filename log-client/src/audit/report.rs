@@ -3,6 +3,7 @@
 //! Nothing here depends on the machine or on the clock, so that two supervisors who audit the same size get the same bytes.
 //! Not here: deciding anything; what is true of one run alone (`run`, printed and kept beside the report).
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde::Serialize;
@@ -12,6 +13,12 @@ use crate::output::{LIMITS, clean};
 
 /// Findings that one section lists; the rest is counted.
 pub const FINDINGS_MAX: usize = 1_000;
+
+/// Values that one table tells apart; what comes with another one afterwards is counted together.
+pub const TABLE_ROWS_MAX: usize = 10_000;
+
+/// Rows of one table that the text shows; the document has them all.
+const TEXT_ROWS_MAX: usize = 48;
 
 /// How bad a finding is; the worst one decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -82,6 +89,53 @@ impl Finding {
     }
 }
 
+/// How often each value was met.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Table {
+    /// What was counted, a stable word or two.
+    pub by: String,
+    /// By value, ascending.
+    pub rows: BTreeMap<String, u64>,
+    /// Met with values beyond the limit.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub more: u64,
+}
+
+impl Table {
+    /// An empty table.
+    pub fn new(by: impl Into<String>) -> Table {
+        Table { by: by.into(), rows: BTreeMap::new(), more: 0 }
+    }
+
+    /// Counts a value once more.
+    pub fn add(&mut self, value: &str) {
+        if let Some(count) = self.rows.get_mut(value) {
+            *count += 1;
+        } else if self.rows.len() < TABLE_ROWS_MAX {
+            self.rows.insert(value.to_owned(), 1);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    fn line(&self) -> String {
+        let shown = self.rows.iter().take(TEXT_ROWS_MAX).map(|(value, count)| format!("{} {count}", clean(value)));
+        let mut line = format!("by {}: {}", self.by, shown.collect::<Vec<_>>().join(", "));
+        if self.rows.len() > TEXT_ROWS_MAX {
+            let _ = write!(line, ", and {} more values in report.json", self.rows.len() - TEXT_ROWS_MAX);
+        }
+        if self.more != 0 {
+            let _ = write!(line, ", other values {}", self.more);
+        }
+        line
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 /// One part of the audit.
 #[derive(Clone, Debug, Serialize)]
 pub struct Section {
@@ -91,6 +145,9 @@ pub struct Section {
     pub checked: Vec<String>,
     /// What was not, and why.
     pub not_checked: Vec<String>,
+    /// How often what was met.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub counts: Vec<Table>,
     /// What was found, in log order, at most `FINDINGS_MAX`.
     pub findings: Vec<Finding>,
     /// How many more there are.
@@ -106,6 +163,7 @@ impl Section {
             name,
             checked: Vec::new(),
             not_checked: Vec::new(),
+            counts: Vec::new(),
             findings: Vec::new(),
             findings_more: 0,
             headline: None,
@@ -120,6 +178,13 @@ impl Section {
     /// Adds a line to what was not.
     pub fn not_checked(&mut self, line: impl Into<String>) {
         self.not_checked.push(line.into());
+    }
+
+    /// Adds a table, unless nothing was counted in it.
+    pub fn counted(&mut self, table: Table) {
+        if !table.rows.is_empty() {
+            self.counts.push(table);
+        }
     }
 
     /// Adds a finding; beyond the limit it is counted alone.
@@ -248,6 +313,9 @@ impl AuditReport {
             for line in &section.not_checked {
                 let _ = writeln!(text, "   not checked  {}", clean(line));
             }
+            for table in &section.counts {
+                let _ = writeln!(text, "   counted      {}", table.line());
+            }
             for finding in &section.findings {
                 let _ = writeln!(text, "   {}  {}: {}", finding.severity.word(), finding.code, clean(&finding.text));
             }
@@ -298,6 +366,24 @@ mod tests {
         assert_eq!(section.worst(), Some(Severity::Finding));
         let report = AuditReport::new("o".into(), 0, "r".into(), Window::default(), vec![section]);
         assert_eq!((report.verdict, report.code.as_str()), ("not-verified", "b"));
+    }
+
+    #[test]
+    fn a_table_counts_what_it_cannot_tell_apart_any_more() {
+        let mut table = Table::new("actor");
+        for number in 0..TABLE_ROWS_MAX + 2 {
+            table.add(&format!("s-{number:05}"));
+        }
+        table.add("s-00000");
+        assert_eq!((table.rows.len(), table.rows["s-00000"], table.more), (TABLE_ROWS_MAX, 2, 2));
+        let mut section = Section::new("x");
+        section.counted(Table::new("nothing"));
+        section.counted(table);
+        let report = AuditReport::new("o".into(), 0, "r".into(), Window::default(), vec![section]);
+        let text = report.text();
+        assert!(text.contains("counted      by actor: s-00000 2, s-00001 1"), "{text}");
+        assert!(text.contains("and 9952 more values in report.json, other values 2"), "{text}");
+        assert!(!text.contains("nothing"), "{text}");
     }
 
     #[test]
