@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, Method, Response, StatusCode, Url};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
@@ -17,7 +17,7 @@ use vitrine_spec::tree::LeafIndex;
 use crate::exit::{Exit, Failure};
 use crate::limits::{
     BATCH_ANSWER_BYTES_MAX, BUNDLE_BYTES_MAX, CHECKPOINT_BYTES_MAX, CODE_BYTES_MAX, CONNECT_TIMEOUT, ENTRY_BYTES_MAX,
-    LOOKUP_BYTES_MAX, PARALLEL_READS, PROBLEM_BYTES_MAX, PROOF_BYTES_MAX, READ_TIMEOUT, SUBMIT_TIMEOUT,
+    LOOKUP_BYTES_MAX, PARALLEL_READS, PROBLEM_BYTES_MAX, PROOF_BYTES_MAX, READ_TIMEOUT, SEALED_TIMEOUT, SUBMIT_TIMEOUT,
 };
 
 /// Why a request brought no answer that can be used, sorted by who is at fault.
@@ -217,6 +217,19 @@ impl Log {
     pub fn get(&self, path: &str, max: u64) -> Result<Vec<u8>, HttpError> {
         let url = self.join(path)?;
         self.runtime.block_on(fetch(&self.client, &url, max))
+    }
+
+    /// `GET` with an `Authorization`, of what the log writes down before it answers.
+    pub fn get_signed(&self, path: &str, authorization: &str, max: u64) -> Result<Vec<u8>, HttpError> {
+        let url = self.join(path)?;
+        self.runtime.block_on(async {
+            let request = self
+                .client
+                .request(Method::GET, url.clone())
+                .timeout(SEALED_TIMEOUT)
+                .header(AUTHORIZATION, authorization);
+            answer(&url, request.send().await, max).await.map(|answer| answer.body)
+        })
     }
 
     /// Many reads, some at once, answered in order; `None` for a 404.
@@ -462,6 +475,17 @@ mod tests {
         for outside in ["../b", "//other.example/x", "/b", "http://other.example/"] {
             assert!(matches!(log.get(outside, 5), Err(HttpError::Address { .. })), "{outside}");
         }
+    }
+
+    #[test]
+    fn a_signed_read_carries_its_authorization() {
+        let (url, server) = serve(vec![text("200 OK", "", "12345")]);
+        assert_eq!(Log::new(&url).unwrap().get_signed("sealed/0-3", "DSSE e30=", 5).unwrap(), b"12345");
+        let asked = server.join().unwrap().remove(0);
+        assert!(
+            asked.starts_with("GET /sealed/0-3 HTTP/1.1") && asked.contains("authorization: DSSE e30=\r\n"),
+            "{asked}"
+        );
     }
 
     #[test]

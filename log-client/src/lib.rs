@@ -24,6 +24,7 @@ pub mod sealer;
 pub mod readers;
 pub mod deliver;
 pub mod replay;
+pub mod sealed_source;
 pub mod audit;
 pub mod commands;
 pub mod cli;

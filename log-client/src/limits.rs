@@ -58,6 +58,31 @@ pub const READ_TIMEOUT: Duration = Duration::from_secs(60);
 /// Time for a submission: the log itself gives up waiting for witnesses after 60 s with 504 `pending`.
 pub const SUBMIT_TIMEOUT: Duration = Duration::from_secs(75);
 
+/// Time for one read of sealed records: the log first writes the read down and waits for its witnesses, then sends up to
+/// [`SEALED_CHUNK_BYTES`] and one bundle more.
+pub const SEALED_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Bytes of sealed records that are asked for at once, as far as bundles allow: 30,000 records of the smallest size.
+pub const SEALED_CHUNK_BYTES: u64 = 32 * 1024 * 1024;
+
+/// Entries of one read of sealed records (design.md 4).
+pub const SEALED_ENTRIES_MAX: u64 = 65_536;
+
+/// Bytes before each record in an answer: its index and its length.
+pub const SEALED_HEAD_BYTES: u64 = 8 + 4;
+
+/// Seconds for which a read request is signed; the log takes 300 at most, and clocks differ.
+pub const READ_REQUEST_S: u64 = 120;
+
+/// How often one read of sealed records is tried while the log is busy.
+pub const READ_ATTEMPTS: u32 = 5;
+
+/// Records that an audit keeps as evidence: enough to show what was served, and no second copy of the log.
+pub const RECORD_EVIDENCE_MAX: usize = 16;
+
+/// Bytes of an opening: 24 fields, each a value of 1,024 bytes or a commitment, a salt of 44 characters, quotes and brackets.
+pub const OPENING_BYTES_MAX: u64 = 64 * 1024;
+
 /// Requests that are under way at once when many objects are read.
 pub const PARALLEL_READS: usize = 16;
 
@@ -83,4 +108,7 @@ pub const CHARTER_BYTES_MAX: u64 = 512 * 1024;
 pub const CHARTER_VERSIONS_MAX: u64 = 1_040;
 
 const _: () = assert!(PROOF_BYTES_MAX > 63 * 45 + CHECKPOINT_BYTES_MAX + ENTRY_BYTES_MAX * 4 / 3 + 128);
+const _: () = assert!(OPENING_BYTES_MAX > 24 * (1_024 + 64));
+const _: () = assert!(SEALED_CHUNK_BYTES < SEALED_ENTRIES_MAX * 1_088, "bytes, not entries, end most reads");
+const _: () = assert!(READ_REQUEST_S < 300);
 const _: () = assert!(SUBMIT_TIMEOUT.as_secs() > 60, "the log's own answer comes first");
