@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use vitrine_spec::statement::Kind;
+
 use super::report::{Finding, Place, Section, Severity, Window};
 use crate::clock;
 
@@ -37,7 +39,16 @@ pub struct Link {
     pub prev: [u8; 32],
 }
 
+/// Seconds after the full hour that a sealed event may have been recorded.
+const WITHIN_HOUR_S: u64 = 3_599;
+
 impl Seen {
+    /// Up to when it shows that its issuer was not silent: a sealed event says the hour alone, and nobody is accused of what
+    /// cannot be shown.
+    pub fn alive_until(&self) -> u64 {
+        if self.kind == Kind::Access.name() { self.recorded + WITHIN_HOUR_S } else { self.recorded }
+    }
+
     /// Its place, for a finding.
     pub fn place(&self) -> Place {
         Place {
@@ -240,7 +251,7 @@ impl Silence {
             self.section.found(finding.at(seen.place()));
         }
         if let Some(pulse) = self.pulses.get_mut(&key) {
-            pulse.last = pulse.last.max(seen.recorded);
+            pulse.last = pulse.last.max(seen.alive_until());
         }
         silent
     }
@@ -397,6 +408,22 @@ mod tests {
         assert_eq!(codes(&section), ["silence", "silence"]);
         assert!(section.findings[0].text.contains("61 s of silence"), "{}", section.findings[0].text);
         assert!(section.findings[1].text.contains("879 s of silence"), "{}", section.findings[1].text);
+    }
+
+    #[test]
+    fn an_access_shows_life_in_its_whole_hour() {
+        let mut silence = Silence::new(Window { from: None, to: Some(7_300) });
+        silence.open("gateway", 1, Some(60), 3_590);
+        let access =
+            |index, recorded| Seen { issuer: "gateway".into(), kind: "access", ..event(index, index, recorded) };
+        silence.see(&access(2, 3_600));
+        silence.see(&Seen { kind: "heartbeat", ..access(3, 7_259) }); // 60 s after the end of that hour
+        assert_eq!(codes(&silence.finish()), Vec::<&str>::new());
+        let mut silence = Silence::new(Window { from: None, to: Some(7_300) });
+        silence.open("gateway", 1, Some(60), 3_590);
+        silence.see(&access(2, 3_600));
+        silence.see(&Seen { kind: "heartbeat", ..access(3, 7_260) });
+        assert_eq!(codes(&silence.finish()), ["silence"]);
     }
 
     #[test]

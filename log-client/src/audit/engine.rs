@@ -11,14 +11,18 @@ use vitrine_spec::hash::Hash;
 use vitrine_spec::tiles::{BundleId, decode_bundle};
 use vitrine_spec::tree::TreeSize;
 use vitrine_spec::verdict::Pins;
+use vitrine_spec::wrap::ReaderSeed;
 
 use super::copy::Copy;
+use super::erasures;
 use super::facts::Facts;
 use super::fork;
 use super::head::{Head, contradiction, grew};
 use super::kept::{self, Kept};
 use super::parts::Parts;
+use super::records::{Reading, Records};
 use super::report::{AuditReport, Finding, Section, Severity, Window};
+use super::sealing::Asked;
 use super::seen;
 use super::source::{Source, read_one};
 use super::walk::{Milestones, Walked, fetch_bundles, walk};
@@ -69,12 +73,13 @@ pub struct Audited {
     pub facts: Facts,
 }
 
-/// Audits a log; `progress` is told how many entries were read.
+/// Audits a log; `progress` is told how many entries were read. With a `reading` sealed records are opened.
 pub fn audit(
     source: &impl Source,
     copy: &Copy,
     pins: &Pins,
     question: &Question,
+    reading: Option<Reading<'_>>,
     progress: impl Fn(u64, u64),
 ) -> Result<Audited, Failure> {
     let bytes = read_one(source, "checkpoint".into(), CHECKPOINT_BYTES_MAX)?
@@ -108,13 +113,16 @@ pub fn audit(
             .side("asked for", size)
             .side("shown", head.signed.size()));
     }
-    let mut audit = Audit::begin(source, copy, pins, &head, size, question.window)?;
+    let seal = reading.as_ref().map(|reading| &reading.key.seal);
+    let asked = Asked { window: question.window, late: reading.as_ref().is_some_and(|reading| reading.sink.is_some()) };
+    let mut audit = Audit::begin(source, copy, pins, &head, size, asked, seal)?;
     let walked = walk(source, copy, head.signed.size(), size, &mut audit.roots, |chunk| {
         progress(chunk.start.get() + chunk.entries.len() as u64, size.get());
         audit.parts.take(&chunk)
     })?;
     audit.check_head(source, &walked.root)?;
-    let (report, facts) = audit.finish(walked, &mut run)?;
+    let records = audit.read_records(source, reading, &mut run, &progress)?;
+    let (report, facts) = audit.finish(walked, records, &mut run)?;
     if report.worst() == Some(Severity::Misbehaviour) {
         keep(copy, &head.name("received"), &head.bytes, &mut run)?;
     }
@@ -215,7 +223,8 @@ impl<'a> Audit<'a> {
         pins: &'a Pins,
         head: &'a Head,
         size: TreeSize,
-        window: Window,
+        asked: Asked,
+        reader: Option<&'a ReaderSeed>,
     ) -> Result<Audit<'a>, Failure> {
         let origin = head.signed.origin();
         let mut kept = Section::new("kept");
@@ -232,9 +241,9 @@ impl<'a> Audit<'a> {
             (None, _) => kept.not_checked("kept checkpoints: without a quorum nobody vouches for their times"),
             (_, None) => kept.not_checked("kept checkpoints: entry 0 says no time to begin at"),
         }
-        let parts = Parts::new(copy, origin, size, window, &bounds);
+        let parts = Parts::new(copy, origin, size, asked, &bounds, reader);
         let checkpoint = Section::new("checkpoint");
-        Ok(Audit { copy, pins, head, size, window, checkpoint, kept, roots, parts })
+        Ok(Audit { copy, pins, head, size, window: asked.window, checkpoint, kept, roots, parts })
     }
 
     /// Who signed the checkpoint, and the entries' own root against it, or against the tree that grew from them.
@@ -265,7 +274,48 @@ impl<'a> Audit<'a> {
         Ok(())
     }
 
-    fn finish(mut self, walked: Walked, run: &mut Run) -> Result<(AuditReport, Facts), Failure> {
+    /// The section `records`, when the log holds something sealed.
+    ///
+    /// Of a log that broke its own rules the report counts more than its records: then it is no failure that they do not come.
+    fn read_records(
+        &mut self,
+        source: &impl Source,
+        reading: Option<Reading<'_>>,
+        run: &mut Run,
+        progress: &dyn Fn(u64, u64),
+    ) -> Result<Option<Section>, Failure> {
+        let Parts { sealing, erasures, fold, .. } = &mut self.parts;
+        if sealing.is_empty() {
+            return Ok(None);
+        }
+        let (signed, size) = (&self.head.signed, self.size);
+        let origin = signed.origin();
+        let records = Records::new(sealing, erasures, self.copy, origin, size);
+        let Some(reading) = reading else { return Ok(Some(records.unread())) };
+        let later = || erasures::later(source, origin, size, (signed.size(), signed.root()));
+        let broke = fold.stop.is_some() || self.checkpoint.worst() == Some(Severity::Misbehaviour);
+        match records.read(reading, &fold.state, &later, progress) {
+            Ok((section, accusing)) => {
+                for (index, record) in accusing {
+                    keep(self.copy, &format!("record-{index}"), &record, run)?;
+                }
+                Ok(Some(section))
+            }
+            Err(failure) if broke => {
+                let mut section = Section::new("records");
+                section.not_checked(format!("sealed records: {failure}"));
+                Ok(Some(section))
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    fn finish(
+        mut self,
+        walked: Walked,
+        records: Option<Section>,
+        run: &mut Run,
+    ) -> Result<(AuditReport, Facts), Failure> {
         self.kept.checked(format!(
             "{} kept checkpoints of earlier sizes, each signed, cosigned, and a prefix of these entries",
             self.roots.met
@@ -282,7 +332,7 @@ impl<'a> Audit<'a> {
             keep(self.copy, &format!("entry-{}", stop.index), &stop.entry, run)?;
         }
         let mut sections = vec![self.checkpoint, walked.section, self.kept];
-        let (of_entries, mut facts) = self.parts.finish(self.pins, self.size)?;
+        let (of_entries, mut facts) = self.parts.finish(self.pins, self.size, records)?;
         sections.extend(of_entries);
         let origin = self.head.signed.origin().to_string();
         let report = AuditReport::new(origin, self.size.get(), walked.root.to_string(), self.window, sections);

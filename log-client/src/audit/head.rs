@@ -7,9 +7,9 @@ use std::cell::RefCell;
 
 use vitrine_spec::checkpoint::SignedCheckpoint;
 use vitrine_spec::hash::Hash;
-use vitrine_spec::proof::{Tiles, consistency, verify_consistency};
+use vitrine_spec::proof::{Tiles, consistency, inclusion, verify_consistency, verify_inclusion};
 use vitrine_spec::tiles::TileId;
-use vitrine_spec::tree::TreeSize;
+use vitrine_spec::tree::{LeafIndex, TreeSize};
 use vitrine_spec::verdict::{Pins, Witnessed};
 
 use super::report::{Finding, Severity};
@@ -81,6 +81,24 @@ pub fn grew(
     }
     Ok(match proof {
         Ok(proof) => verify_consistency(from.0, from.1, to.0, to.1, &proof).map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    })
+}
+
+/// Whether the log's own tiles show that a leaf is an entry of its tree; an error says why not.
+pub fn includes(
+    source: &impl Source,
+    (size, root): (TreeSize, &Hash),
+    index: LeafIndex,
+    leaf: &Hash,
+) -> Result<Result<(), String>, Failure> {
+    let served = Served { source, size, failure: RefCell::default() };
+    let proof = inclusion(&served, index, size);
+    if let Some(failure) = served.failure.into_inner() {
+        return Err(failure);
+    }
+    Ok(match proof {
+        Ok(proof) => verify_inclusion(leaf, index, size, &proof, root).map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     })
 }

@@ -1,6 +1,7 @@
 //! `audit`: a verified copy of a log, every hash and every rule again, and a report that another machine can make (cli.md).
 //!
-//! The report says of each part what was checked and what was not. Not here: opening sealed records, which readers do.
+//! The report says of each part what was checked and what was not; sealed records are opened with a reader's key. Not here:
+//! one record at a time (`commands::open`).
 
 pub mod report;
 pub mod access;
@@ -16,9 +17,13 @@ pub mod kept;
 pub mod seen;
 pub mod fold;
 pub mod fork;
-pub mod pinned;
-pub mod parts;
 pub mod head;
+pub mod pinned;
+pub mod erasures;
+pub mod sealing;
+pub mod counts;
+pub mod records;
+pub mod parts;
 pub mod engine;
 pub mod ask;
 #[cfg(test)]
@@ -26,14 +31,19 @@ mod tests;
 
 use std::path::PathBuf;
 
+use vitrine_spec::checkpoint::Origin;
+
 use crate::clock;
 use crate::exit::{Exit, Failure};
 use crate::files;
 use crate::http::Log;
+use crate::keyfile;
 use crate::output::{Out, Report};
+use crate::sealed_source::ReaderOf;
 use crate::verify_update::load_pins;
 use copy::Copy;
 use engine::{Audited, Question, audit};
+use records::Reading;
 use report::{Severity, Window};
 
 /// Arguments of `audit`.
@@ -60,6 +70,12 @@ pub struct Args {
     /// Report events recorded before this time; silence is measured up to it
     #[arg(long, value_name = "T1", requires = "from")]
     to: Option<String>,
+    /// A reader's private key file: opens every sealed record and checks it against its leaf
+    #[arg(long, value_name = "FILE")]
+    reader_key: Option<PathBuf>,
+    /// Why the records are read; the log writes it down before it sends them
+    #[arg(long, value_name = "TEXT", default_value = "SUPERVISOR_AUDIT", requires = "reader_key")]
+    purpose: String,
     /// Take a policy that says `quorum none`; the report says so
     #[arg(long)]
     unwitnessed: bool,
@@ -85,11 +101,17 @@ fn go(args: &Args, out: &Out) -> Result<Audited, Failure> {
             .side("to", clock::show(to)));
     }
     let pins = load_pins(args.trust.as_deref(), args.unwitnessed)?;
+    let key = args.reader_key.as_deref().map(keyfile::read_reader).transpose()?;
+    let origin = Origin::new(pins.trust().origin.as_str())
+        .map_err(|error| Failure::usage("trust.origin", "the trust file names no origin").side("reason", error))?;
     let log = Log::new(&args.log)?;
     let copy = Copy::open(&args.state)?;
     let question = Question { size: args.size, window, now: Some(clock::now()) };
+    let records =
+        key.as_ref().map(|key| ReaderOf { log: &log, origin: &origin, sign: &key.sign, purpose: &args.purpose });
+    let reading = key.as_ref().zip(records.as_ref()).map(|(key, records)| Reading { key, records, sink: None });
     let bar = out.progress(0, "entries");
-    let audited = audit(&log, &copy, &pins, &question, |done, all| {
+    let audited = audit(&log, &copy, &pins, &question, reading, |done, all| {
         bar.set_length(all);
         bar.set_position(done);
     });

@@ -11,14 +11,17 @@ use vitrine_spec::statement::Kind;
 use vitrine_spec::tree::TreeSize;
 use vitrine_spec::verdict::Pins;
 use vitrine_spec::words::Read;
+use vitrine_spec::wrap::ReaderSeed;
 
 use super::chains::{Chains, Seen, Silence};
 use super::copy::Copy;
 use super::digests::Digests;
+use super::erasures::Erasures;
 use super::facts::Facts;
 use super::fold::Fold;
 use super::pinned;
 use super::report::{Section, Window};
+use super::sealing::{Asked, Sealing};
 use super::seen;
 use super::times::{Bound, Times};
 use super::walk::Chunk;
@@ -36,12 +39,24 @@ pub struct Parts<'a> {
     digests: Digests,
     times: Times,
     facts: Facts,
+    /// Sealing keys, and where records are.
+    pub sealing: Sealing<'a>,
+    /// What was erased.
+    pub erasures: Erasures,
     unread: u64,
 }
 
 impl<'a> Parts<'a> {
-    /// Before the first entry; `bounds` are the kept checkpoints.
-    pub fn new(copy: &'a Copy, origin: &'a Origin, size: TreeSize, window: Window, bounds: &[Bound]) -> Parts<'a> {
+    /// Before the first entry; `bounds` are the kept checkpoints, `reader` tries the wraps of sealing keys.
+    pub fn new(
+        copy: &'a Copy,
+        origin: &'a Origin,
+        size: TreeSize,
+        asked: Asked,
+        bounds: &[Bound],
+        reader: Option<&'a ReaderSeed>,
+    ) -> Parts<'a> {
+        let window = asked.window;
         Parts {
             origin,
             window,
@@ -51,6 +66,8 @@ impl<'a> Parts<'a> {
             digests: Digests::new(window),
             times: Times::new(bounds, size.get(), window),
             facts: Facts::new(window, bounds),
+            sealing: Sealing::new(origin, reader, asked),
+            erasures: Erasures::new(window),
             unread: 0,
         }
     }
@@ -74,6 +91,8 @@ impl<'a> Parts<'a> {
             }
             self.facts.see(&seen);
             self.times.see(&seen);
+            self.sealing.see(index, event);
+            self.erasures.see(index, event);
             if let Some((says, files)) = seen::says(event) {
                 self.digests.see(&seen, &says, &files);
             }
@@ -121,9 +140,15 @@ impl<'a> Parts<'a> {
         self.facts.close(issuer, epoch, recorded);
     }
 
-    /// The sections, in their order, and the facts beside them.
-    pub fn finish(self, pins: &Pins, size: TreeSize) -> Result<(Vec<Section>, Facts), Failure> {
-        let Parts { mut fold, chains, silence, digests, times, unread, window, mut facts, .. } = self;
+    /// The sections, in their order, and the facts beside them; `records` is there when the log holds something sealed.
+    pub fn finish(
+        self,
+        pins: &Pins,
+        size: TreeSize,
+        records: Option<Section>,
+    ) -> Result<(Vec<Section>, Facts), Failure> {
+        let Parts { mut fold, chains, silence, digests, times, sealing, erasures, unread, window, mut facts, .. } =
+            self;
         for ((issuer, epoch), silent) in silence.silent_at_end() {
             facts.silent(&issuer, epoch, silent, None);
         }
@@ -136,8 +161,16 @@ impl<'a> Parts<'a> {
         let named = pinned::name_disowned(&mut fold, &disowned, window)?;
         facts.disowned = disowned.iter().copied().collect();
         let [digests, rebuilds] = digests.finish(&facts.disowned);
-        let sections =
+        let mut sections =
             vec![admission, trust, chains.finish(), silence.finish(), named, digests, rebuilds, times.finish()];
+        if let Some(records) = records {
+            sections.extend([sealing.finish(), records]);
+        }
+        if !erasures.is_empty() {
+            let (section, erased) = erasures.finish();
+            sections.push(section);
+            facts.erased = erased;
+        }
         Ok((sections, facts))
     }
 }

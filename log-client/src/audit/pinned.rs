@@ -125,8 +125,10 @@ pub fn name_disowned(fold: &mut Fold<'_>, disowned: &[u64], window: Window) -> R
         let opened = fold.state.opened(&event.statement.header.issuer, seen.epoch);
         let by = opened.and_then(|opened| opened.disowned).map(|disowned| disowned.by);
         let position = seen.link.map_or_else(|| "unchained".to_owned(), |link| format!("seq {}", link.seq));
+        // What an event says against somebody counts whoever logged it: an access happened, a thief's too.
+        let counts = if event.statement.sealed.is_some() { "the access counts" } else { "it gives no \"yes\"" };
         let text = format!(
-            "{} epoch {} {position}: entry {index} ({}) is disowned by entry {}; it gives no \"yes\"",
+            "{} epoch {} {position}: entry {index} ({}) is disowned by entry {}; {counts}",
             seen.issuer,
             seen.epoch,
             seen.kind,

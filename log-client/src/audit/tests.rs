@@ -128,7 +128,7 @@ fn pins(log: &Log, trust: &str) -> Pins {
 
 fn run_with(source: &Memory, state: &Path, pins: &Pins, question: &Question) -> Result<Audited, Failure> {
     let copy = Copy::open(state).unwrap();
-    audit(source, &copy, pins, question, |_, _| ())
+    audit(source, &copy, pins, question, None, |_, _| ())
 }
 
 fn question() -> Question {
