@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{charter, event, key, policy, proof, show, submit, trust};
+use crate::commands::{charter, event, key, open, opening, policy, proof, show, submit, trust};
 use crate::exit::{Exit, Failure};
 use crate::output::Out;
 
@@ -34,7 +34,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Keys that sign events
+    /// Keys that sign events, and readers' keys
     #[command(subcommand)]
     Key(key::Key),
     /// The charter: who runs a log, who supervises it, what it takes
@@ -56,6 +56,11 @@ enum Command {
     /// Proofs that an entry is logged
     #[command(subcommand)]
     Proof(proof::Proof),
+    /// Open a sealed record: all fields to its reader, or some for others
+    Open(open::Open),
+    /// Fields of an access that are shown to others
+    #[command(subcommand)]
+    Opening(opening::OpeningCommand),
     /// Say whether an update file is the logged one, and what stands behind it; offline
     VerifyUpdate(crate::verify_update::Args),
     /// Recompute the whole log and report what was found and what was not checked
@@ -79,6 +84,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Submit(args) => submit::run(args, &out),
         Command::Show(args) => show::run(args, &out),
         Command::Proof(command) => proof::run(command, &out),
+        Command::Open(args) => open::run(args, &out),
+        Command::Opening(command) => opening::run(command, &out),
         Command::VerifyUpdate(args) => Ok(crate::verify_update::run(args, &out)),
         Command::Audit(args) => Ok(crate::audit::run(args, &out)),
     };
@@ -130,6 +137,8 @@ mod tests {
             "event sign",
             "event verify",
             "submit",
+            "open",
+            "opening verify",
             "verify-update",
             "audit",
         ] {

@@ -10,5 +10,7 @@ pub mod charter_sign;
 pub mod charter;
 pub mod submit;
 pub mod proof;
+pub mod open;
+pub mod opening;
 pub mod trust;
 pub mod show;
