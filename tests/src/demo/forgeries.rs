@@ -18,7 +18,7 @@ fn log_keys(world: &World) -> Result<Vec<Seed>, String> {
 fn witness_keys(world: &World) -> Result<Vec<Seed>, String> {
     let files =
         WITNESSES.iter().flat_map(|name| ["ed25519.key", "ml-dsa-44.key"].map(|file| format!("{name}.keys/{file}")));
-    files.map(|file| forge::key(&world.path(&file))).collect()
+    files.map(|file| forge::key(&world.witness_folder.join(&file))).collect()
 }
 
 /// Size of the published checkpoint, from the data directory.

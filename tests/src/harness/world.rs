@@ -1,6 +1,7 @@
 //! A whole log in one folder: keys, charter, three witnesses, policies, the server, issuers; all by the binaries' commands.
 //!
-//! The files have fixed names, so that what a test or a person types next is short. Not here: events (`log-client event`).
+//! A second log, for accesses, is a world of its own in a folder inside, before the same witnesses. The files have fixed names,
+//! so that what a test or a person types next is short. Not here: events (`log-client event`).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,10 +11,31 @@ use super::process::{Outcome, Server, run};
 /// The witnesses of every world.
 pub const WITNESSES: [&str; 3] = ["w1", "w2", "w3"];
 
+/// The readers of every log that takes accesses, with their roles; the key of each is `<name>.reader`.
+pub const READERS: [(&str, &str); 2] = [("supervisor", "supervisor"), ("second-eye", "vault")];
+
+/// What a log takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Takes {
+    Releases,
+    Accesses,
+}
+
+impl Takes {
+    const fn types(self) -> &'static [&'static str] {
+        match self {
+            Takes::Releases => &["build", "rebuild", "code-review", "update"],
+            Takes::Accesses => &["access", "erasure"],
+        }
+    }
+}
+
 /// A log with its witnesses.
 pub struct World {
     /// Everything is in here.
     pub folder: PathBuf,
+    /// The keys of the witnesses, and what `witness init` printed of them.
+    pub witness_folder: PathBuf,
     /// The log's name.
     pub origin: String,
     /// The fingerprint of its charter.
@@ -26,60 +48,122 @@ pub struct World {
 }
 
 impl World {
-    /// Makes keys and charter, starts the witnesses, writes `policy` (both keys of each witness, 2 of 3) for verifiers and
-    /// `server.policy` (either key) for the server, initialises `log` and starts it.
+    /// A log of releases: makes keys and charter, starts the witnesses, writes `policy` (both keys of each witness, 2 of 3) for
+    /// verifiers and `server.policy` (either key) for the server, initialises `log` and starts it.
     ///
     /// # Errors
     /// The command that did not do what it should.
     pub fn create(folder: &Path, origin: &str) -> Result<World, String> {
-        let mut world = World::prepare(folder, origin)?;
-        for number in 0..WITNESSES.len() {
-            world.start_witness(number)?;
+        World::alone(folder, origin, Takes::Releases)
+    }
+
+    /// The same with a log of accesses, whose readers are [`READERS`].
+    ///
+    /// # Errors
+    /// The command that did not do what it should.
+    pub fn create_access(folder: &Path, origin: &str) -> Result<World, String> {
+        World::alone(folder, origin, Takes::Accesses)
+    }
+
+    /// A log of releases and, in the folder `access` inside, a log of accesses; the witnesses are the first world's and know both.
+    ///
+    /// # Errors
+    /// The command that did not do what it should.
+    pub fn create_two(folder: &Path, releases: &str, accesses: &str) -> Result<(World, World), String> {
+        let mut first = World::with_witnesses(folder, releases)?;
+        first.prepare(Takes::Releases)?;
+        let mut second = World::empty(&first.path("access"), &first.folder, accesses)?;
+        second.prepare(Takes::Accesses)?;
+        first.write("log.list", first.read("log.list")? + &second.read("log.list")?)?;
+        first.start_witnesses()?;
+        second.ports.clone_from(&first.ports);
+        for world in [&mut first, &mut second] {
+            world.write_policies()?;
+            world.start_log(&[])?;
         }
+        Ok((first, second))
+    }
+
+    fn alone(folder: &Path, origin: &str, takes: Takes) -> Result<World, String> {
+        let mut world = World::with_witnesses(folder, origin)?;
+        world.prepare(takes)?;
+        world.start_witnesses()?;
         world.write_policies()?;
         world.start_log(&[])?;
         Ok(world)
     }
 
-    fn prepare(folder: &Path, origin: &str) -> Result<World, String> {
+    /// A world without anything in it, whose witnesses are those of another folder.
+    fn empty(folder: &Path, witness_folder: &Path, origin: &str) -> Result<World, String> {
+        let whole = |path: &Path| path.canonicalize().map_err(|e| format!("{}: {e}", path.display()));
         fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
-        let folder = folder.canonicalize().map_err(|e| format!("{}: {e}", folder.display()))?;
-        let mut world = World {
-            folder,
+        Ok(World {
+            folder: whole(folder)?,
+            witness_folder: whole(witness_folder)?,
             origin: origin.to_owned(),
             fingerprint: String::new(),
-            witnesses: WITNESSES.iter().map(|_| None).collect(),
+            witnesses: Vec::new(),
             log: None,
             ports: [const { None }; 4],
-        };
-        let keygen = world.server(&["keygen", "--keys", "log.keys", "--origin", origin])?;
-        world.write("log.txt", &keygen.out)?;
-        world.write("log.list", lines(&keygen.out, "log "))?;
+        })
+    }
+
+    fn with_witnesses(folder: &Path, origin: &str) -> Result<World, String> {
+        fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+        let mut world = World::empty(folder, folder, origin)?;
         for name in WITNESSES {
             let (dir, keys, full) = (name.to_owned(), format!("{name}.keys"), format!("{name}.example"));
             let init = run(&world.folder, "witness", ["init", "--dir", &dir, "--keys", &keys, "--name", &full])?
                 .expect_code(0)?;
             world.write(&format!("{name}.txt"), &init.out)?;
+            world.witnesses.push(None);
         }
-        for role in ["operator", "supervisor"] {
-            world.key(role)?;
-        }
-        let types = ["build", "rebuild", "code-review", "update"];
-        let mut charter = vec!["charter", "new", "--origin", origin, "--log-keys", "log.txt"];
-        charter.extend(["--operator", "operator.key", "--supervisor", "supervisor.key"]);
-        charter.extend(types.iter().flat_map(|name| ["--type", name]));
-        charter.extend(["--site", "CH-ZH-1=Zurich", "--out", "charter.json"]);
-        world.client(&charter)?.expect_code(0)?;
-        for role in ["operator.key", "supervisor.key"] {
-            world.client(&["charter", "sign", "--key", role, "charter.json"])?.expect_code(0)?;
-        }
-        let init = world.server(&["init", "--dir", "log", "--keys", "log.keys", "--charter", "charter.json"])?;
-        let print = init.out.lines().find_map(|line| line.strip_prefix("fingerprint"));
-        print.ok_or("init prints no fingerprint")?.trim().clone_into(&mut world.fingerprint);
         Ok(world)
     }
 
-    /// Starts a witness, at the port that it had before.
+    /// Makes the keys of everybody but the witnesses, the charter, and the log with it.
+    fn prepare(&mut self, takes: Takes) -> Result<(), String> {
+        let keygen = self.server(&["keygen", "--keys", "log.keys", "--origin", &self.origin])?;
+        self.write("log.txt", &keygen.out)?;
+        self.write("log.list", lines(&keygen.out, "log "))?;
+        for role in ["operator", "supervisor"] {
+            self.key(role)?;
+        }
+        let mut charter = vec!["charter", "new", "--origin", &self.origin, "--log-keys", "log.txt"];
+        charter.extend(["--operator", "operator.key", "--supervisor", "supervisor.key"]);
+        charter.extend(takes.types().iter().flat_map(|name| ["--type", name]));
+        charter.extend(["--site", "CH-ZH-1=Zurich", "--out", "charter.json"]);
+        let readers = match takes {
+            Takes::Releases => Vec::new(),
+            Takes::Accesses => self.make_readers()?,
+        };
+        charter.extend(readers.iter().flat_map(|reader| ["--reader", reader.as_str()]));
+        self.client(&charter)?.expect_code(0)?;
+        for role in ["operator.key", "supervisor.key"] {
+            self.client(&["charter", "sign", "--key", role, "charter.json"])?.expect_code(0)?;
+        }
+        let init = self.server(&["init", "--dir", "log", "--keys", "log.keys", "--charter", "charter.json"])?;
+        let print = init.out.lines().find_map(|line| line.strip_prefix("fingerprint"));
+        print.ok_or("init prints no fingerprint")?.trim().clone_into(&mut self.fingerprint);
+        Ok(())
+    }
+
+    /// Makes the key of each reader; what the charter says of them.
+    fn make_readers(&self) -> Result<Vec<String>, String> {
+        let mut readers = Vec::new();
+        for (name, role) in READERS {
+            let file = format!("{name}.reader");
+            self.client(&["key", "new", "--kind", "reader", "--name", name, "--out", &file])?.expect_code(0)?;
+            readers.push(format!("{name}:{role}:{file}"));
+        }
+        Ok(readers)
+    }
+
+    fn start_witnesses(&mut self) -> Result<(), String> {
+        (0..WITNESSES.len()).try_for_each(|number| self.start_witness(number))
+    }
+
+    /// Starts a witness, at the port that it had before; those of a second log are started by the world of the first.
     ///
     /// # Errors
     /// What it said instead of its address.
@@ -102,7 +186,8 @@ impl World {
     fn write_policies(&self) -> Result<(), String> {
         let mut from = vec!["--from".to_owned(), "log.txt".to_owned()];
         for (number, name) in WITNESSES.iter().enumerate() {
-            let text = self.read(&format!("{name}.txt"))?;
+            let path = self.witness_folder.join(format!("{name}.txt"));
+            let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
             let port = self.ports[number].as_deref().unwrap_or_default();
             let placed: String = lines(&text, "witness ")
                 .lines()
