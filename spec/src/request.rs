@@ -177,7 +177,7 @@ fn check_expires(expires: Time, now: Time, most: u64) -> Read<()> {
     Err(Refusal::Expired(format!("expires is {expires}, it is {now}; it must lie in the next {most} s")))
 }
 
-/// Judges a request for `/sealed/<from>-<to>`; `published` is the size that readers see.
+/// Judges a request for `/sealed/<from>-<to>`; `published` is the size that readers see.
 ///
 /// # Errors
 /// The first rule that it breaks.

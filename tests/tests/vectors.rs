@@ -124,14 +124,16 @@ fn every_refusal_is_named_by_a_vector() {
 }
 
 #[test]
-fn every_refused_submission_tests_a_requirement() {
-    let Some(root) = shared::vectors("every_refused_submission_tests_a_requirement") else { return };
+fn every_refused_submission_and_request_tests_a_requirement() {
+    let Some(root) = shared::vectors("every_refused_submission_and_request_tests_a_requirement") else { return };
     let mut seen = BTreeSet::new();
     for root in [root, project().join("spec/vectors")] {
         let reports = vectors::run(&root, None).unwrap();
-        let row = reports.into_iter().find(|report| report.row.path() == "leaves/refused.json").unwrap();
-        let refused = row.report.seen.into_iter().filter(|(_, reason)| reason.starts_with("refusal:"));
-        seen.extend(refused.map(|(case, _)| case.rsplit_once('#').unwrap().1.to_owned()));
+        let rows = ["leaves/refused.json", "leaves/requests.json"];
+        for row in reports.into_iter().filter(|report| rows.contains(&report.row.path())) {
+            let refused = row.report.seen.into_iter().filter(|(_, reason)| reason.starts_with("refusal:"));
+            seen.extend(refused.map(|(case, _)| case.rsplit_once('#').unwrap().1.to_owned()));
+        }
     }
     let ran: Vec<&str> = seen.iter().map(String::as_str).collect();
     let named: Vec<&str> = vectors::CASES_OF_REQUIREMENTS.iter().flat_map(|(_, names)| *names).copied().collect();

@@ -94,7 +94,7 @@ fn was_compromised(opened: &Opened) -> bool {
     opened.closed.as_ref().and_then(|closed| closed.reason) == Some(Reason::Compromised)
 }
 
-/// The least set of signers that the type asks for, and the charter's `cosign`.
+/// The least set of signers that the type asks for, and the charter's `cosign`.
 fn check_least(state: &State, event: &Event, standing: &Standing<'_>, keys: &[Vkey]) -> Read<()> {
     let statement = &event.statement;
     let signs = |key: &Vkey| keys.contains(key);

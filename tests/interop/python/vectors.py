@@ -12,6 +12,7 @@ from pathlib import Path
 
 import log
 import primitives
+from samples import FULL, WORKED, fields
 from sealed import (
     EVENT,
     FIELDS,
@@ -45,41 +46,6 @@ ROOT = Path(__file__).resolve().parents[3] / "spec" / "vectors"
 def chance(label, length=32):
     """Bytes that nobody chose, and that are the same every time."""
     return hashlib.shake_256(b"vitrine own vectors " + label.encode()).digest(length)
-
-
-def fields(**named):
-    """The 24 values: those given, and `null`."""
-    values = {"occurred_at": "2026-11-21T16:03:01.123Z", "op": "read", "outcome": {"result": "success"}} | named
-    assert set(values) <= set(FIELDS)
-    return [values.get(name) for name in FIELDS]
-
-
-FULL = fields(
-    native_op="pg:READ/SELECT",
-    actor="s-1071",
-    actor_session={"session": "s-1071@laptop", "role": "support_ro"},
-    actor_entity="Example Vendor (CH) AG",
-    actor_office_country="CH",
-    actor_location_country={"country": "DE", "known": "network"},
-    automated={"automated": True, "build": "ab" * 32},
-    dataset="samples",
-    data_category="sample-file",
-    subject_region="EU",
-    subject_ref="p-9f1c4e",
-    object_count=2**53 - 1,
-    storage_site="CH-ZH-1",
-    purpose="THIRD_PARTY_REQUEST",
-    legal_basis="legal-obligation",
-    ticket="T-12 “quoted” \\ and /",
-    recipient={"identity": "Bundesamt für Beispiele", "class": "authority", "country": "CH"},
-    transfer_basis="none",
-    outcome={"result": "partial", "native": "42501"},
-    grant="rule:standing-support",
-    native_id="lsn 0/16B3748",
-    native_digest="cd" * 32,
-    op="disclose",
-)
-WORKED = fields(actor="s-1071", actor_location_country={"country": "CH", "known": "badge"}, object_count=3)
 
 
 def header(**changed):
@@ -290,8 +256,11 @@ def unopenable():
     anew("no-values", "values", plain=bytes(1024))
     anew("no-json", "values", plain=pad_bytes(b"not json"))
     anew("blank", "values", plain=pad_bytes(data.replace(b",", b", ", 1)))
-    anew("members-in-another-order", "values", plain=pad_bytes(data.replace(
-        b'{"country":"CH","known":"badge"}', b'{"known":"badge","country":"CH"}')))
+    anew(
+        "members-in-another-order",
+        "values",
+        plain=pad_bytes(data.replace(b'{"country":"CH","known":"badge"}', b'{"known":"badge","country":"CH"}')),
+    )
     anew("escape-of-a-letter", "values", plain=pad_bytes(data.replace(b'"read"', b'"\\u0072ead"')))
     anew("fraction", "values", plain=pad_bytes(data.replace(b",3,", b",3.0,")))
     anew("object", "values", plain=pad_bytes(b'{"op":"read"}'))
@@ -299,15 +268,28 @@ def unopenable():
     anew("25-values", "values", plain=pad_bytes(jcs([*WORKED, None])))
     anew("not-utf-8", "values", plain=pad_bytes(data.replace(b"s-1071", b"s-\xff\xff71")))
     # K opens a record whose values are not those that were committed: the AEAD alone would let it pass.
-    anew("another-value-than-committed", "commitment", data=jcs(WORKED[:13] + [4] + WORKED[14:]),
-         commits=commitments(k, WORKED))
+    anew(
+        "another-value-than-committed",
+        "commitment",
+        data=jcs(WORKED[:13] + [4] + WORKED[14:]),
+        commits=commitments(k, WORKED),
+    )
     anew("two-values-exchanged", "commitment", data=jcs(exchanged(WORKED, 2, 3)), commits=commitments(k, WORKED))
     anew("committed-with-another-K", "commitment", commits=commitments(chance("K 2"), WORKED))
-    anew("one-salt-of-another-K", "commitment",
-         commits=commitments(k, WORKED)[:23] + commitments(chance("K 2"), WORKED)[23:])
+    anew(
+        "one-salt-of-another-K",
+        "commitment",
+        commits=commitments(k, WORKED)[:23] + commitments(chance("K 2"), WORKED)[23:],
+    )
     # The commitments fit and a value breaks its word: shown by opening that field.
-    for name, value in (("op", "look"), ("op", None), ("object_count", -1), ("actor_office_country", "Schweiz"),
-                        ("recipient", {"identity": "x", "class": "friend", "country": "CH"}), ("native_digest", "AB" * 32)):
+    for name, value in (
+        ("op", "look"),
+        ("op", None),
+        ("object_count", -1),
+        ("actor_office_country", "Schweiz"),
+        ("recipient", {"identity": "x", "class": "friend", "country": "CH"}),
+        ("native_digest", "AB" * 32),
+    ):
         values = list(WORKED)
         values[FIELDS.index(name)] = value
         word = "null" if value is None else "wrong"
@@ -315,8 +297,10 @@ def unopenable():
     disclosed = list(WORKED)
     disclosed[1] = "disclose"
     anew("disclosed-to-nobody", "value recipient", "record-invalid", data=jcs(disclosed))
-    return {"about": "Records that do not open: the first step that fails, and what its issuer is to blame for.",
-            "cases": cases}
+    return {
+        "about": "Records that do not open: the first step that fails, and what its issuer is to blame for.",
+        "cases": cases,
+    }
 
 
 def exchanged(values, a, b):
@@ -345,37 +329,102 @@ COUNTRIES = (["CH", "ZZ", "QQ"], ["", "C", "CHE", "ch", "C1", "ÄÖ", 41, None])
 DIGESTS = (["00" * 32, "af" * 32], ["", "0" * 63, "0" * 65, "AF" * 32, "g" * 64, " " + "0" * 63, 0])
 TABLE = {
     "occurred_at": (
-        ["2026-11-21T16:03:01.123Z", "2024-02-29T00:00:00.000Z", "2026-12-31T23:59:59.999Z", "2000-02-29T12:00:00.500Z",
-         "1970-01-01T00:00:00.000Z", "1969-12-31T23:59:59.999Z", "0001-01-01T00:00:00.000Z",
-         "9999-12-31T23:59:59.999Z"],
-        ["", "2026-11-21T16:03:01Z", "2026-11-21T16:03:01.12Z", "2026-11-21T16:03:01.1234Z", "2026-11-21t16:03:01.123z",
-         "2026-11-21 16:03:01.123Z", "2026-11-21T16:03:01.123", "2026-11-21T16:03:01.123+00:00",
-         "2026-11-21T16:03:01,123Z", "2026-02-29T00:00:00.000Z", "2100-02-29T00:00:00.000Z", "2026-04-31T00:00:00.000Z",
-         "2026-00-10T00:00:00.000Z", "2026-13-10T00:00:00.000Z", "2026-01-00T00:00:00.000Z", "2026-01-32T00:00:00.000Z",
-         "2026-11-21T24:00:00.000Z", "2026-11-21T23:60:00.000Z", "2026-12-31T23:59:60.000Z", "26-11-21T16:03:01.123Z",
-         "+2026-11-21T16:03:01.123Z", "2026-11-21T16:03:01.123Z ", "٢٠٢٦-11-21T16:03:01.123Z", 1795276800123, None],
+        [
+            "2026-11-21T16:03:01.123Z",
+            "2024-02-29T00:00:00.000Z",
+            "2026-12-31T23:59:59.999Z",
+            "2000-02-29T12:00:00.500Z",
+            "1970-01-01T00:00:00.000Z",
+            "1969-12-31T23:59:59.999Z",
+            "0001-01-01T00:00:00.000Z",
+            "9999-12-31T23:59:59.999Z",
+        ],
+        [
+            "",
+            "2026-11-21T16:03:01Z",
+            "2026-11-21T16:03:01.12Z",
+            "2026-11-21T16:03:01.1234Z",
+            "2026-11-21t16:03:01.123z",
+            "2026-11-21 16:03:01.123Z",
+            "2026-11-21T16:03:01.123",
+            "2026-11-21T16:03:01.123+00:00",
+            "2026-11-21T16:03:01,123Z",
+            "2026-02-29T00:00:00.000Z",
+            "2100-02-29T00:00:00.000Z",
+            "2026-04-31T00:00:00.000Z",
+            "2026-00-10T00:00:00.000Z",
+            "2026-13-10T00:00:00.000Z",
+            "2026-01-00T00:00:00.000Z",
+            "2026-01-32T00:00:00.000Z",
+            "2026-11-21T24:00:00.000Z",
+            "2026-11-21T23:60:00.000Z",
+            "2026-12-31T23:59:60.000Z",
+            "26-11-21T16:03:01.123Z",
+            "+2026-11-21T16:03:01.123Z",
+            "2026-11-21T16:03:01.123Z ",
+            "٢٠٢٦-11-21T16:03:01.123Z",
+            1795276800123,
+            None,
+        ],
     ),
     "op": (words("store alter read disclose delete destroy")[0], [*words("read")[1], "write", None]),
     "native_op": texts(256),
     "actor": texts(256),
     "actor_session": (
-        [{"session": "s"}, {"session": "s" * 256, "role": "r" * 256}, {"role": '"' * 256, "session": '"' * 232 + "s" * 24}],
-        [{}, {"role": "r"}, {"session": ""}, {"session": "s", "role": ""}, {"session": "s", "role": None},
-         {"session": "s", "user": "u"}, {"session": "s" * 257}, {"session": 1}, {"session": "a\u202eb"}, "s", ["s"],
-         {"role": '"' * 256, "session": '"' * 233 + "s" * 23}, {"role": "\\" * 256, "session": '"' * 256}],
+        [
+            {"session": "s"},
+            {"session": "s" * 256, "role": "r" * 256},
+            {"role": '"' * 256, "session": '"' * 232 + "s" * 24},
+        ],
+        [
+            {},
+            {"role": "r"},
+            {"session": ""},
+            {"session": "s", "role": ""},
+            {"session": "s", "role": None},
+            {"session": "s", "user": "u"},
+            {"session": "s" * 257},
+            {"session": 1},
+            {"session": "a\u202eb"},
+            "s",
+            ["s"],
+            {"role": '"' * 256, "session": '"' * 233 + "s" * 23},
+            {"role": "\\" * 256, "session": '"' * 256},
+        ],
     ),
     "actor_entity": texts(256),
     "actor_office_country": COUNTRIES,
     "actor_location_country": (
         [{"country": "CH", "known": known} for known in ("badge", "network", "declared", "none")],
-        [{"country": "CH"}, {"known": "badge"}, {"country": "ch", "known": "badge"}, {"country": "CH", "known": "guess"},
-         {"country": "CH", "known": "badge", "city": "Bern"}, {"country": None, "known": "none"}, "CH", {}],
+        [
+            {"country": "CH"},
+            {"known": "badge"},
+            {"country": "ch", "known": "badge"},
+            {"country": "CH", "known": "guess"},
+            {"country": "CH", "known": "badge", "city": "Bern"},
+            {"country": None, "known": "none"},
+            "CH",
+            {},
+        ],
     ),
     "automated": (
-        [{"automated": True}, {"automated": False}, {"automated": True, "build": "ab" * 32},
-         {"automated": False, "build": "ab" * 32}],
-        [{}, True, {"automated": 1}, {"automated": "true"}, {"automated": None}, {"automated": True, "build": "AB" * 32},
-         {"automated": True, "build": None}, {"build": "ab" * 32}, {"automated": True, "by": "x"}],
+        [
+            {"automated": True},
+            {"automated": False},
+            {"automated": True, "build": "ab" * 32},
+            {"automated": False, "build": "ab" * 32},
+        ],
+        [
+            {},
+            True,
+            {"automated": 1},
+            {"automated": "true"},
+            {"automated": None},
+            {"automated": True, "build": "AB" * 32},
+            {"automated": True, "build": None},
+            {"build": "ab" * 32},
+            {"automated": True, "by": "x"},
+        ],
     ),
     "dataset": texts(128),
     "data_category": words("sample-file file-metadata telemetry account licence support UNKNOWN"),
@@ -396,25 +445,57 @@ TABLE = {
     "legal_basis": words("consent contract legal-obligation vital public-task legitimate-interest n/a UNKNOWN"),
     "ticket": texts(128),
     "recipient": (
-        [{"identity": "x" * 256, "class": kind, "country": "ZZ"}
-         for kind in ("authority", "customer", "partner", "processor", "other")],
-        [{"identity": "x", "class": "authority"}, {"identity": "x", "country": "CH"}, {"class": "other", "country": "CH"},
-         {"identity": "", "class": "other", "country": "CH"}, {"identity": "x" * 257, "class": "other", "country": "CH"},
-         {"identity": "x", "class": "court", "country": "CH"}, {"identity": "x", "class": "other", "country": "Switzerland"},
-         {"identity": "x", "class": "other", "country": None},
-         {"identity": "x", "class": "other", "country": "CH", "act": "BÜPF"}, "authority", {}],
+        [
+            {"identity": "x" * 256, "class": kind, "country": "ZZ"}
+            for kind in ("authority", "customer", "partner", "processor", "other")
+        ],
+        [
+            {"identity": "x", "class": "authority"},
+            {"identity": "x", "country": "CH"},
+            {"class": "other", "country": "CH"},
+            {"identity": "", "class": "other", "country": "CH"},
+            {"identity": "x" * 257, "class": "other", "country": "CH"},
+            {"identity": "x", "class": "court", "country": "CH"},
+            {"identity": "x", "class": "other", "country": "Switzerland"},
+            {"identity": "x", "class": "other", "country": None},
+            {"identity": "x", "class": "other", "country": "CH", "act": "BÜPF"},
+            "authority",
+            {},
+        ],
     ),
     "transfer_basis": words("adequacy safeguards exception none UNKNOWN"),
     "outcome": (
         [{"result": result} for result in ("success", "refused", "error", "partial")]
         + [{"result": "error", "native": "x" * 128}],
-        [{}, "success", {"result": "ok"}, {"result": None}, {"native": "42501"}, {"result": "error", "native": ""},
-         {"result": "error", "native": "x" * 129}, {"result": "error", "native": None}, {"result": "error", "code": "x"}, None],
+        [
+            {},
+            "success",
+            {"result": "ok"},
+            {"result": None},
+            {"native": "42501"},
+            {"result": "error", "native": ""},
+            {"result": "error", "native": "x" * 129},
+            {"result": "error", "native": None},
+            {"result": "error", "code": "x"},
+            None,
+        ],
     ),
     "grant": (
         ["ab" * 32, "rule:abc", "rule:standing-support", "rule:" + "a" * 64],
-        ["", "rule:", "rule:ab", "rule:-abc", "rule:abc-", "rule:Abc", "rule:" + "a" * 65, "abc", "Rule:abc", "AB" * 32,
-         "ab" * 31, 1],
+        [
+            "",
+            "rule:",
+            "rule:ab",
+            "rule:-abc",
+            "rule:abc-",
+            "rule:Abc",
+            "rule:" + "a" * 65,
+            "abc",
+            "Rule:abc",
+            "AB" * 32,
+            "ab" * 31,
+            1,
+        ],
     ),
     "native_id": texts(256),
     "native_digest": DIGESTS,
@@ -432,7 +513,7 @@ def values():
         for expect, some in (("ok", good), ("fail", bad)):
             for number, value in enumerate(some):
                 whole = fields(**{"recipient": TABLE["recipient"][0][0], name: value})
-                assert (wrong_field(whole) == (None if expect == "ok" else name)) , (name, value, wrong_field(whole))
+                assert wrong_field(whole) == (None if expect == "ok" else name), (name, value, wrong_field(whole))
                 cases.append({"name": f"{name}-{expect}-{number}", "field": name, "value": value, "expect": expect})
     whole = {
         "least": (fields(), None),
@@ -446,8 +527,10 @@ def values():
     }
     for name, (some, wrong) in whole.items():
         assert wrong_field(some) == wrong, name
-    records = [{"name": name, "values": some, "expect": "fail" if wrong else "ok", **({"field": wrong} if wrong else {})}
-               for name, (some, wrong) in whole.items()]
+    records = [
+        {"name": name, "values": some, "expect": "fail" if wrong else "ok", **({"field": wrong} if wrong else {})}
+        for name, (some, wrong) in whole.items()
+    ]
     return {"about": "Values by the table of fields.", "fields": cases, "records": records}
 
 
@@ -489,7 +572,9 @@ def openings():
     wrong = list(WORKED)
     wrong[1] = "look"
     bad = access(header(), 2, k, w, wrong)
-    case("a-value-that-breaks-its-word", "ok", opening(bad["event_id"], k, wrong, (1,)), leaf_of(bad["payload"].encode()))
+    case(
+        "a-value-that-breaks-its-word", "ok", opening(bad["event_id"], k, wrong, (1,)), leaf_of(bad["payload"].encode())
+    )
 
     case("nothing-shown", "form", opening(made["event_id"], k, WORKED, ()))
     case("23-fields", "form", changed(fields=sound["fields"][:-1]))
@@ -520,8 +605,16 @@ def openings():
     case("a-name-twice", "form", jcs(sound).replace(b'{"event_id"', b'{"event_id":"","event_id"'))
     case("a-blank", "canonical", jcs(sound).replace(b'"fields":', b'"fields": '))
     case("a-newline-at-the-end", "canonical", jcs(sound) + b"\n")
-    case("members-in-another-order", "canonical", json.dumps(sound, separators=(",", ":"))[0:1].encode()
-         + b'"fields":' + jcs(sound["fields"]) + b',"event_id":' + jcs(sound["event_id"]) + b"}")
+    case(
+        "members-in-another-order",
+        "canonical",
+        json.dumps(sound, separators=(",", ":"))[0:1].encode()
+        + b'"fields":'
+        + jcs(sound["fields"])
+        + b',"event_id":'
+        + jcs(sound["event_id"])
+        + b"}",
+    )
     case("an-escape-of-a-letter", "canonical", jcs(sound).replace(b'"read"', b'"\\u0072ead"'))
 
     case("of-another-event", "event", sound, leaf_of(other["payload"].encode()))
@@ -534,8 +627,11 @@ def openings():
     case("a-commitment-changed", "commitment", at(0, b64(bytes(32))))
     case("two-commitments-exchanged", "commitment", changed(fields=exchanged(sound["fields"], 2, 3)))
     case("a-shown-field-in-anothers-place", "commitment", changed(fields=exchanged(sound["fields"], 1, 2)))
-    case("its-own-event-id-and-the-fields-of-another", "commitment",
-         changed(fields=json.loads(opening(made["event_id"], chance("K 2"), WORKED, (1, 7)))["fields"]))
+    case(
+        "its-own-event-id-and-the-fields-of-another",
+        "commitment",
+        changed(fields=json.loads(opening(made["event_id"], chance("K 2"), WORKED, (1, 7)))["fields"]),
+    )
     beat, beat_id = heartbeat()
     case("of-a-heartbeat", "not-sealed", changed(event_id=beat_id), leaf_of(beat))
     return {"about": "Openings against a leaf.", "cases": cases}
@@ -558,7 +654,9 @@ def wraps():
             got = primitives.hpke_open(seed, wrap_info(*where.values()), wrap)
             assert (got is not None) == (expect != "open"), name
             assert got is None or (check(got) == check_) == (expect == "ok"), name
-        cases.append({"name": name, "seed": seed.hex(), **where, "wrap": b64(wrap), "check": check_.hex(), "expect": expect})
+        cases.append(
+            {"name": name, "seed": seed.hex(), **where, "wrap": b64(wrap), "check": check_.hex(), "expect": expect}
+        )
 
     def bit(at):
         return sound[:at] + bytes([sound[at] ^ 1]) + sound[at + 1 :]
@@ -572,8 +670,13 @@ def wraps():
     case("another-reader", "open", reader="supervisos")
     case("origin-and-issuer-cut-elsewhere", "open", origin="example.com/accessg", issuer="ateway")
     case("another-seed", "open", seed=chance("seed vault-reader"))
-    for name, at in (("mlkem-first", 0), ("mlkem-last", 1087), ("x25519-first", 1088), ("ciphertext-first", 1120),
-                     ("tag-last", 1167)):
+    for name, at in (
+        ("mlkem-first", 0),
+        ("mlkem-last", 1087),
+        ("x25519-first", 1088),
+        ("ciphertext-first", 1120),
+        ("tag-last", 1167),
+    ):
         case(f"bit-{name}", "open", bit(at))
     x25519_zero = sound[:1088] + bytes(32) + sound[1120:]
     case("x25519-point-of-small-order", "open", x25519_zero)

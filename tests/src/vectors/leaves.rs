@@ -160,7 +160,9 @@ pub(super) fn log(input: &Input, report: &mut Report) -> Outcome {
         }
     }
     disowned(report, &file, &log, &taken)?;
-    sealed(report, &file, &taken)
+    sealed(report, &file, &taken)?;
+    last_window(report, &log, &taken);
+    Ok(())
 }
 
 /// The leaf byte by byte: its identity [E-2], its spelling [E-3], its payload printed again [E-6], [J-7].
@@ -230,6 +232,23 @@ fn sealed(report: &mut Report, file: &Value, taken: &[(u64, Arc<Event>)]) -> Out
         }
     }
     Ok(())
+}
+
+/// The newest sealing key of the log is open for an hour and for 65,536 positions, to the last.
+fn last_window(report: &mut Report, log: &Log, taken: &[(u64, Arc<Event>)]) {
+    let Some((index, event)) = taken.iter().rfind(|(_, event)| matches!(event.statement.body, Body::SealingKey(_)))
+    else {
+        return;
+    };
+    let (id, header) = (format!("leaf {index}"), &event.statement.header);
+    let (recorded, seq) = (header.recorded.get(), header.seq.unwrap_or_default());
+    for (after, positions, is_open) in
+        [(3_600, 1, true), (3_601, 1, false), (0, 65_536, true), (0, 65_537, false), (3_600, 65_536, true)]
+    {
+        let at = Time::new(recorded + after);
+        let found = log.state.sealing_key(&header.issuer, header.epoch, at, seq + positions);
+        report.same(&id, &format!("open {after} s and {positions} positions on"), &found.is_ok(), &is_open);
+    }
 }
 
 /// The leaf of an index, as the file has it.
@@ -339,6 +358,7 @@ pub(super) fn requests(input: &Input, report: &mut Report) -> Outcome {
                 let published = TreeSize::new(number(case, "published")?);
                 request::check_read(given, &stage.log.state, &origin, from, to, published, now).and_then(|granted| {
                     let key = seed_of(&log, &granted.reader.sign.keyid()).map_err(Refusal::Malformed)?;
+                    // the vault's access of the example log names this id.
                     report.same(id, "its id", &granted.id.hex().as_str(), &word(case, "id").unwrap_or_default());
                     report.holds(id, "made again", made_again(granted.request.authorization(&key)));
                     Ok(())

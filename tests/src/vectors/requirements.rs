@@ -1,4 +1,4 @@
-//! Which refused submissions of `leaves/refused.json`, and of our own `leaves/sealed-refused.json`, test which requirement.
+//! Which refused submissions and requests, of the shared vectors and of our own, test which requirement.
 //!
 //! A test says that each name here begins that of a case which ran, and that every case which ran stands here. Not here: what
 //! only an accepted leaf can show.
@@ -84,6 +84,18 @@ pub const CASES: &[(&str, &[&str])] = &[
     ("[A-31]", &["erasure-second-target-"]),
     ("[A-32]", &["erasure-retention-", "erasure-data-subject-", "erasure-mistake-", "erasure-one-"]),
     ("[A-33]", &["erasure-subject-", "erasure-person-subject-"]),
+    ("[Q-1]", &["read-as-", "read-base64-", "read-scheme-", "read-another-scheme", "read-envelope-", "read-nothing"]),
+    ("[Q-1]", &["read-no-", "read-two-signatures", "read-payload-type-", "read-a-blank-", "attach-as-a-read-request"]),
+    ("[Q-1]", &["read-a-member-more", "attach-a-member-more", "read-origin-missing", "attach-origin-missing"]),
+    ("[Q-2]", &["read-from-", "read-to-", "read-purpose-", "read-expires-missing", "read-of-65537-entries"]),
+    ("[Q-3]", &["attach-sha256-", "attach-size-", "attach-media", "attach-of-more-", "attach-issuer-", "attach-expires-missing"]),
+    ("[Q-4]", &["read-of-another-log", "read-origin-longer", "attach-of-another-log", "read-path-", "attach-path-"]),
+    ("[Q-4]", &["read-other-", "read-by-nobody-", "read-expired-and-"]),
+    ("[Q-5]", &["read-by-a-reader-not-yet-there", "read-by-the-operator", "read-signature-bit", "read-signed-with-"]),
+    ("[Q-5]", &["read-expires-changed-after-signing"]),
+    ("[Q-6]", &["attach-by-", "attach-with-the-key-", "attach-signed-with-"]),
+    ("[Q-7]", &["read-expired-", "read-expires-after-", "read-replayed-", "attach-expired-", "attach-expires-after-"]),
+    ("[Q-8]", &["read-past-", "read-of-nothing-published"]),
     ("words in the format's tables", &["value-epoch-", "value-seq-0", "value-recorded-negative", "value-nonce-31"]),
     ("words in the format's tables", &["value-attachment-size"]),
 ];
