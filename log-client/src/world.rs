@@ -186,7 +186,7 @@ pub(crate) fn access_charter() -> EventFile {
     let mut statement = charter_event().statement().clone();
     let body = statement.entry("predicate").unwrap().entry("body").unwrap();
     let Some(Value::Array(mut types)) = body.get("types").cloned() else { panic!("types") };
-    types.push("access".into());
+    types.extend(["access", "erasure"].map(Value::from));
     types.sort_by(|a, b| a.as_text().cmp(&b.as_text()));
     body.set("types", Value::Array(types));
     let reader = |(name, seed): &(&str, ReaderSeed)| {

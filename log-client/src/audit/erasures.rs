@@ -171,6 +171,9 @@ pub fn later(
     (to, root): (TreeSize, &Hash),
 ) -> Result<Erasures, Failure> {
     let mut erasures = Erasures::new(Window::default());
+    if from >= to {
+        return Ok(erasures);
+    }
     let mut bundle = from.get() / 256;
     while bundle < to.get().div_ceil(256) {
         let end = (bundle + CHUNK).min(to.get().div_ceil(256));

@@ -101,6 +101,7 @@ pub struct Records<'a> {
     accusing: Accusing,
     opened: u64,
     erased: u64,
+    erased_later: u64,
     bad_wrap: u64,
     no_wrap: u64,
     not_opened: u64,
@@ -126,6 +127,7 @@ impl<'a> Records<'a> {
             accusing: Vec::new(),
             opened: 0,
             erased: 0,
+            erased_later: 0,
             bad_wrap: 0,
             no_wrap: 0,
             not_opened: 0,
@@ -171,7 +173,9 @@ impl<'a> Records<'a> {
                                 Some(known) => known,
                                 unknown => unknown.insert(later()?),
                             };
-                            erasures.of(&judged.event.id).map_or(Shown::Zeros, |by| Shown::Erased(by.clone()))
+                            let by = erasures.of(&judged.event.id);
+                            self.erased_later += u64::from(by.is_some());
+                            by.map_or(Shown::Zeros, |by| Shown::Erased(by.clone()))
                         }
                         shown => shown,
                     };
@@ -370,6 +374,12 @@ impl<'a> Records<'a> {
         } else {
             section.not_checked(format!("{} records: this reader may not read them", self.not_opened));
         }
+        if self.erased_later != 0 {
+            section.not_checked(format!(
+                "{} of them by erasures after the audited entries: that admission took those, an audit of a larger size says",
+                self.erased_later
+            ));
+        }
         if self.bad_wrap != 0 {
             section.not_checked(format!(
                 "{} records under sealing keys whose wrap gave this reader no key: if no reader can hand the key over, they count as not delivered",
@@ -413,3 +423,6 @@ fn accuse(shown: &Shown) -> (&'static str, Blame, String) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
