@@ -149,7 +149,7 @@ class Log:
             predicate = json.loads(payload)["predicate"]
             if change:
                 change(predicate)
-            payload = statement("access", subject or [json.loads(payload)["predicate"]["sealed"]["sha256"]], predicate)
+            payload = statement("access", subject or [predicate["sealed"]["sha256"]], predicate)
         signed = self.signed(payload, issuer, *cosigners)
         return {
             "kind": "access",
@@ -338,6 +338,19 @@ def log_accesses(log):
     ):
         made = log.access("gateway", START, "gateway a", WORKED, change=change, subject=[sha256(sound["record"]).hex()])
         log.refuse(f"access-{name}", expect, note, made, now)
+    for name, size in (("no-step", 1087), ("no-text", 64), ("33-steps", 64 + 33 * 1024)):
+        record = chance("no record", size)
+        named = {"sha256": sha256(record).hex(), "size": size}
+        made = log.access(
+            "gateway",
+            START,
+            "gateway a",
+            WORKED,
+            change=lambda p, named=named: p["sealed"].update(named),
+        )
+        log.refuse(
+            f"access-size-of-{name}-that-fits", "sealed-mismatch", "size of the record that came", made, now, record
+        )
     least = len(sound["payload"]) - 64
     for length, expect in ((8192, "value"), (8193, "too-large")):
         made = log.access(
