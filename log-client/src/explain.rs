@@ -8,14 +8,17 @@ use vitrine_spec::hash::{Hash, leaf_hash};
 use vitrine_spec::json::Value;
 use vitrine_spec::key::{KeyKind, Vkey};
 use vitrine_spec::note::{Note, Signature};
+use vitrine_spec::opening::Opening;
 use vitrine_spec::policy::Policy;
+use vitrine_spec::text::{hex, unb64};
 use vitrine_spec::tiles::{self, Path as TilePath, decode_bundle};
 use vitrine_spec::tlog_proof::TlogProof;
 use vitrine_spec::trust::{Fingerprint, TrustFile};
+use vitrine_spec::wrap::{reader_key_id, reader_text};
 
 use crate::clock;
 use crate::event_file::{EventFile, int};
-use crate::keyfile;
+use crate::keyfile::{self, ReaderPublic};
 use crate::policies;
 
 /// Label and value.
@@ -56,7 +59,13 @@ pub fn classify(name: &str, bytes: &[u8]) -> Option<Shown> {
     if let Some(path) = tile_path(name) {
         return show_tile(&path, bytes);
     }
+    if let Ok(opening) = Opening::parse(bytes) {
+        return Some(show_opening(&opening));
+    }
     let text = std::str::from_utf8(bytes).ok()?;
+    if let Some(Ok(reader)) = ReaderPublic::parse(text) {
+        return Some(reader_rows("reader", "public side of a reader's key", &reader.sign, &reader.name, &reader.seal));
+    }
     if let Ok(vkey) = Vkey::parse(text.trim_end_matches('\n')) {
         return Some(key_rows("vkey", "public key", &vkey));
     }
@@ -208,25 +217,53 @@ pub fn event_rows(event: &EventFile) -> Rows {
             push("about", line);
         }
     }
-    for (label, value) in members(event.statement().get("predicate").and_then(|predicate| predicate.get("body"))) {
-        push(&label, value);
+    let predicate = event.statement().get("predicate");
+    for (label, value) in members(predicate.and_then(|predicate| predicate.get("body"))) {
+        // A reader's or a wrap's 1.2 kB say nothing to a person; who they are for does.
+        match (label.as_str(), event.body(&label)) {
+            ("readers" | "wraps", Some(Value::Array(list))) => {
+                list.iter().for_each(|of| push(label.trim_end_matches('s'), key_holder(of)));
+            }
+            _ => push(&label, value),
+        }
+    }
+    if let Some(commit) = predicate.and_then(|predicate| predicate.get("commit")).and_then(Value::as_text) {
+        push("commit", commit.to_owned());
+    }
+    for (label, value) in members(predicate.and_then(|predicate| predicate.get("sealed"))) {
+        push(&format!("sealed {label}"), value);
     }
     let signers: Vec<&str> = event.signers().collect();
     push("signed by", if signers.is_empty() { "nobody yet".to_owned() } else { signers.join(" ") });
     rows
 }
 
+/// A reader of a charter, or of a wrap: its name, role, signing key, and the id of its sealing key.
+fn key_holder(of: &Value) -> String {
+    let text = |name: &str| of.get(name).and_then(Value::as_text);
+    let name = text("name").or(text("reader")).unwrap_or("?");
+    let role =
+        text("role").map_or_else(String::new, |role| format!(" ({role}), signs as {}", text("sign").unwrap_or("?")));
+    let sealed_to = text("seal").and_then(|seal| unb64(seal).ok()).map(|seal| hex(&reader_key_id(&seal)));
+    let id = sealed_to.or(text("key").map(str::to_owned)).unwrap_or_default();
+    format!("{name}{role}, opens with X-Wing {id}")
+}
+
+fn show_opening(opening: &Opening) -> Shown {
+    let shown = opening.shown();
+    let mut rows = vec![("event_id".to_owned(), opening.event_id.hex())];
+    rows.extend(shown.iter().map(|(field, value)| (field.name().to_owned(), value_text(value))));
+    Shown { kind: "opening", head: format!("opening: {} of 24 fields of one access", shown.len()), rows }
+}
+
+/// A value as a person reads it: a text without its quotes, anything else as JSON.
+pub fn value_text(value: &Value) -> String {
+    value.as_text().map_or_else(|| String::from_utf8_lossy(&value.to_jcs()).into_owned(), str::to_owned)
+}
+
 fn members(value: Option<&Value>) -> Rows {
     match value {
-        Some(Value::Object(members)) => members
-            .iter()
-            .map(|(name, value)| {
-                let text = value
-                    .as_text()
-                    .map_or_else(|| String::from_utf8_lossy(&value.to_jcs()).into_owned(), str::to_owned);
-                (name.clone(), text)
-            })
-            .collect(),
+        Some(Value::Object(members)) => members.iter().map(|(name, value)| (name.clone(), value_text(value))).collect(),
         Some(_) | None => Vec::new(),
     }
 }
@@ -242,6 +279,14 @@ pub fn key_rows(kind: &'static str, what: &str, vkey: &Vkey) -> Shown {
             ("vkey".to_owned(), vkey.to_string()),
         ],
     }
+}
+
+/// A reader's two keys.
+pub fn reader_rows(kind: &'static str, what: &str, sign: &Vkey, name: &str, seal: &[u8]) -> Shown {
+    let mut shown = key_rows(kind, what, sign);
+    shown.rows.push(("opens with".to_owned(), format!("X-Wing {}", hex(&reader_key_id(seal)))));
+    shown.rows.push(("xwing".to_owned(), reader_text(name, seal)));
+    shown
 }
 
 fn show_policy(policy: &Policy) -> Shown {
@@ -296,6 +341,8 @@ fn show_parcel(text: &str) -> Shown {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use vitrine_spec::commitment::RecordKey;
+    use vitrine_spec::fields::Field;
     use vitrine_spec::key::Seed;
     use vitrine_spec::tiles::encode_bundle;
     use vitrine_spec::tree::LeafIndex;
@@ -318,14 +365,22 @@ mod tests {
             hashes: Vec::new(),
             checkpoint: checkpoint.clone().into_bytes(),
         };
-        let event = EventFile::unsigned(Value::object([])).print();
+        let event = EventFile::unsigned(Value::object([]));
+        let (event_id, event) = (event.id(), event.print());
         let bundle = encode_bundle([&b"x"[..], b"yz"].into_iter()).unwrap();
+        let reader = keyfile::generate_reader("supervisor-1").unwrap();
+        let opening = {
+            let values = crate::world::values("one");
+            Opening::make(event_id, &RecordKey::new([1; 32]), &values, &[Field::Op])
+        };
         for (name, bytes, want) in [
             ("a", proof.print(), "proof"),
             ("a", checkpoint.into_bytes(), "checkpoint"),
             ("a", sign("hello\n").into_bytes(), "note"),
             ("a", event.into_bytes(), "event"),
             ("a", seed.vkey().to_string().into_bytes(), "vkey"),
+            ("a", reader.public_text().into_bytes(), "reader"),
+            ("a", opening.print(), "opening"),
             ("a", b"quorum none\n".to_vec(), "policy"),
             ("http://log.example/tile/0/000.p/2", vec![0; 64], "tile"),
             ("dir/tile/entries/000.p/2", bundle, "bundle"),
@@ -338,5 +393,16 @@ mod tests {
         {
             assert_eq!(kind_of(name, bytes), None, "{name} {bytes:?}");
         }
+    }
+
+    #[test]
+    fn readers_are_shown_by_name_and_id_and_not_by_their_keys() {
+        let rows = event_rows(&crate::world::access_charter());
+        let readers: Vec<&str> =
+            rows.iter().filter(|(label, _)| label == "reader").map(|(_, value)| value.as_str()).collect();
+        assert_eq!(readers.len(), 2);
+        let id = hex(&crate::world::readers()[0].1.key_id());
+        assert!(readers[0].starts_with("supervisor-1 (supervisor), signs as supervisor-1.example.com+"), "{readers:?}");
+        assert!(readers[0].ends_with(&format!("opens with X-Wing {id}")), "{readers:?}");
     }
 }

@@ -13,14 +13,13 @@ use vitrine_spec::text::{decimal, hex};
 use vitrine_spec::tlog_proof::TlogProof;
 use vitrine_spec::tree::LeafIndex;
 use vitrine_spec::words::is_name;
-use vitrine_spec::wrap::parse_reader_text;
 
 use crate::draft::{At, Attached, Reference, Subject};
 use crate::event_file::EventFile;
 use crate::exit::Failure;
 use crate::files;
 use crate::http::Log;
-use crate::keyfile;
+use crate::keyfile::{self, ReaderPublic};
 use crate::limits::{EVENT_FILE_BYTES_MAX, KEY_FILE_BYTES_MAX};
 
 /// A vkey from its text, from a file that holds it, or from a private key file.
@@ -39,31 +38,6 @@ pub fn public_key(text: &str) -> Result<Option<Vkey>, Failure> {
     Ok(Vkey::parse(held.trim_end_matches('\n')).ok())
 }
 
-/// The public side of a reader.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ReaderPublic {
-    /// Verifies its requests.
-    pub sign: Vkey,
-    /// The name in its `xwing:` text.
-    pub name: String,
-    /// Seals for it.
-    pub seal: Vec<u8>,
-}
-
-/// The public side of a reader as `key new --kind reader` prints it: a vkey and an `xwing:` text, in any order of lines; `None`
-/// when there is no such text.
-pub fn reader_public(text: &str) -> Option<Result<ReaderPublic, String>> {
-    let xwing = text.lines().find(|line| line.starts_with("xwing:"))?;
-    let rest: Vec<&str> = text.lines().filter(|line| *line != xwing && !line.is_empty()).collect();
-    let [vkey] = rest.as_slice() else {
-        return Some(Err(format!("{} lines beside the xwing: text, there is one vkey", rest.len())));
-    };
-    Some(Vkey::parse(vkey).map_err(|error| error.to_string()).and_then(|vkey| {
-        let (name, seal) = parse_reader_text(xwing)?;
-        Ok(ReaderPublic { sign: vkey, name, seal })
-    }))
-}
-
 /// A reader's signing vkey and sealing key from its private key file, or from a file with its public side.
 pub fn reader(path: &Path) -> Result<(Vkey, Vec<u8>), Failure> {
     let held = files::read_text(path, KEY_FILE_BYTES_MAX)?;
@@ -77,7 +51,7 @@ pub fn reader(path: &Path) -> Result<(Vkey, Vec<u8>), Failure> {
             .side("reason", why)
             .now("give what `log-client key new --kind reader` wrote or printed")
     };
-    match reader_public(&held) {
+    match ReaderPublic::parse(&held) {
         Some(Ok(public)) if public.sign.kind() == KeyKind::Ed25519 => Ok((public.sign, public.seal)),
         Some(Ok(_)) => Err(wrong("a reader signs with an Ed25519 key of type 0x01")),
         Some(Err(why)) => Err(wrong(&why)),

@@ -7,9 +7,9 @@ use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use vitrine_spec::key::{KeyKind, Seed, leaf_key_name};
+use vitrine_spec::key::{KeyKind, Seed, Vkey, leaf_key_name};
 use vitrine_spec::words;
-use vitrine_spec::wrap::{ReaderSeed, reader_text};
+use vitrine_spec::wrap::{ReaderSeed, parse_reader_text, reader_text};
 
 use crate::exit::Failure;
 use crate::files;
@@ -28,6 +28,32 @@ impl ReaderKey {
     /// What others need of it: the vkey and the `xwing:` text, a line each.
     pub fn public_text(&self) -> String {
         format!("{}\n{}\n", self.sign.vkey(), reader_text(self.sign.name(), &self.seal.public()))
+    }
+}
+
+/// The public side of a reader.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReaderPublic {
+    /// Verifies its requests.
+    pub sign: Vkey,
+    /// The name in its `xwing:` text.
+    pub name: String,
+    /// Seals for it.
+    pub seal: Vec<u8>,
+}
+
+impl ReaderPublic {
+    /// Reads [`ReaderKey::public_text`], its lines in any order; `None` when there is no `xwing:` text.
+    pub fn parse(text: &str) -> Option<Result<ReaderPublic, String>> {
+        let xwing = text.lines().find(|line| line.starts_with("xwing:"))?;
+        let rest: Vec<&str> = text.lines().filter(|line| *line != xwing && !line.is_empty()).collect();
+        let [vkey] = rest.as_slice() else {
+            return Some(Err(format!("{} lines beside the xwing: text, there is one vkey", rest.len())));
+        };
+        Some(Vkey::parse(vkey).map_err(|error| error.to_string()).and_then(|sign| {
+            let (name, seal) = parse_reader_text(xwing)?;
+            Ok(ReaderPublic { sign, name, seal })
+        }))
     }
 }
 
@@ -204,6 +230,10 @@ mod tests {
         let read = read_reader(&path).unwrap();
         assert_eq!(read.public_text(), key.public_text());
         assert_eq!(read.seal.private_text(), key.seal.private_text());
+        let public = ReaderPublic::parse(&key.public_text()).unwrap().unwrap();
+        assert_eq!((public.sign, public.seal), (key.sign.vkey(), key.seal.public()));
+        assert_eq!(ReaderPublic::parse(&key.sign.vkey().to_string()), None);
+        assert!(ReaderPublic::parse(&key.public_text().replace('\n', "\nx\n")).unwrap().is_err());
         assert_eq!(super::read(&path).unwrap_err().code, "key.malformed");
         assert_eq!(read_event_key(&path).unwrap_err().code, "key.malformed");
         let one = dir.path().join("k");

@@ -259,6 +259,16 @@ impl World {
         self.take(event.waiting().submission().as_bytes()).map(|(index, _)| index)
     }
 
+    /// The sealed record of an access.
+    pub(crate) fn record(&self, index: usize) -> Vec<u8> {
+        self.records.borrow()[&index].clone()
+    }
+
+    /// The event at an index, as `spec` reads it.
+    pub(crate) fn logged(&self, index: usize) -> Arc<Event> {
+        Arc::clone(&self.events.borrow()[index])
+    }
+
     /// The fingerprint of its charter.
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         Fingerprint::new(self.event(0).id().0)

@@ -12,8 +12,7 @@ use vitrine_spec::wrap::{reader_key_id, reader_text};
 
 use crate::exit::{Exit, Failure};
 use crate::files;
-use crate::given;
-use crate::keyfile;
+use crate::keyfile::{self, ReaderPublic};
 use crate::limits::KEY_FILE_BYTES_MAX;
 use crate::output::{Out, Report};
 
@@ -94,7 +93,7 @@ fn show(args: Show, out: &Out) -> Result<Exit, Failure> {
     let (vkey, reader) = if private {
         let (seed, reader) = keyfile::read_any(&args.file)?;
         (seed.vkey(), reader.map(|reader| (seed.name().to_owned(), reader.public())))
-    } else if let Some(reader) = given::reader_public(&text) {
+    } else if let Some(reader) = ReaderPublic::parse(&text) {
         let public = reader.map_err(|why| malformed(&args, &why))?;
         (public.sign, Some((public.name, public.seal)))
     } else {

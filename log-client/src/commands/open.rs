@@ -23,6 +23,7 @@ use vitrine_spec::wrap::{ReaderSeed, WrapFor, unwrap};
 
 use crate::clock;
 use crate::exit::{Exit, Failure};
+use crate::explain::value_text;
 use crate::files;
 use crate::http::Log;
 use crate::keyfile;
@@ -196,11 +197,6 @@ fn open(index: u64, event: &Event, sealing_key: &Event, record: &[u8], seed: &Re
     })
 }
 
-/// A value as a person reads it.
-pub(super) fn text_of(value: &Value) -> String {
-    value.as_text().map_or_else(|| String::from_utf8_lossy(&value.to_jcs()).into_owned(), str::to_owned)
-}
-
 /// A value as JSON for scripts.
 pub(super) fn json_of(value: &Value) -> serde_json::Value {
     serde_json::from_slice(&value.to_jcs()).unwrap_or_default()
@@ -216,7 +212,7 @@ fn show(index: u64, event: &Event, values: &Values, out: &Out) -> Exit {
         clock::show(header.recorded.get())
     ));
     let rows: Vec<(&str, String)> =
-        Field::ALL.into_iter().map(|field| (field.name(), text_of(values.get(field)))).collect();
+        Field::ALL.into_iter().map(|field| (field.name(), value_text(values.get(field)))).collect();
     out.rows(&rows);
     let fields: serde_json::Map<String, serde_json::Value> =
         Field::ALL.into_iter().map(|field| (field.name().to_owned(), json_of(values.get(field)))).collect();
@@ -231,4 +227,60 @@ fn show(index: u64, event: &Event, values: &Values, out: &Out) -> Exit {
     .with("issuer", json!({"name": header.issuer.as_str(), "epoch": header.epoch, "seq": header.seq}))
     .with("fields", fields);
     out.report(&report)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+pub(super) mod tests {
+    use vitrine_spec::words::{Name, Time};
+
+    use super::*;
+    use crate::readers;
+    use crate::world::{self, NOW, World, event_key};
+
+    /// A log with a sealing key (entry 2) and two accesses (3 and 4).
+    pub(crate) fn log_with_accesses() -> World {
+        let world = World::access();
+        let gateway = Name::new("gateway").unwrap();
+        let key = event_key("gateway");
+        let mut sealer = readers::sealer(&world, &world.policy(), &world.fingerprint(), &gateway, &key, NOW).unwrap().0;
+        let signed = sealer.seal(vec![world::values("one"), world::values("two")], Time::new(NOW)).unwrap();
+        for event in &signed {
+            world.submit_signed(event).unwrap();
+        }
+        world
+    }
+
+    /// What the reader of this place in the charter opens.
+    pub(crate) fn opened(world: &World, index: usize, reader: usize) -> Result<Opened, Failure> {
+        let seed = &world::readers()[reader].1;
+        open(index as u64, &world.logged(index), &world.logged(2), &world.record(index), seed)
+    }
+
+    #[test]
+    fn each_reader_opens_what_was_sealed() {
+        let world = log_with_accesses();
+        for reader in [0, 1] {
+            let values = opened(&world, 4, reader).unwrap().values;
+            assert_eq!(values.text(Field::NativeId), Some("two"));
+        }
+    }
+
+    #[test]
+    fn what_does_not_open_is_somebodys_fault() {
+        let world = log_with_accesses();
+        let seed = &world::readers()[0].1;
+        let of = |event: usize, key: usize, record: &[u8], seed: &ReaderSeed| {
+            let failure = open(event as u64, &world.logged(event), &world.logged(key), record, seed).unwrap_err();
+            (failure.code, failure.exit)
+        };
+        let record = world.record(3);
+        assert_eq!(of(3, 2, &world.record(4), seed), ("record.other".to_owned(), Exit::Misbehaved));
+        assert_eq!(of(3, 2, &record[1..], seed), ("record.other".to_owned(), Exit::Misbehaved));
+        assert_eq!(of(3, 2, &vec![0; record.len()], seed), ("record.erased".to_owned(), Exit::NotVerified));
+        assert_eq!(of(3, 1, &record, seed), ("record.no-key".to_owned(), Exit::Misbehaved));
+        assert_eq!(of(3, 2, &record, &ReaderSeed::new([9; 32])), ("open.no-wrap".to_owned(), Exit::NotVerified));
+        assert_eq!(sealed_of(1, &world.logged(1)).unwrap_err().code, "open.not-sealed");
+        assert!(field("actors").unwrap_err().contains("actor_session"));
+    }
 }

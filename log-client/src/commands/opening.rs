@@ -14,10 +14,11 @@ use vitrine_spec::opening::{Opening, OpeningError};
 use vitrine_spec::policy::Policy;
 use vitrine_spec::tlog_proof::TlogProof;
 
-use super::open::{json_of, text_of};
+use super::open::json_of;
 use crate::answer::{self, AnswerFault, Logged};
 use crate::clock;
 use crate::exit::{Exit, Failure};
+use crate::explain::value_text;
 use crate::files;
 use crate::limits::OPENING_BYTES_MAX;
 use crate::output::{Out, Report};
@@ -146,7 +147,7 @@ fn shown(logged: &Logged, event: &Event, opening: &Opening) -> Report {
     .checked("commitment: the 24 fields, shown and hidden, give the one in the leaf");
     let mut fields = serde_json::Map::new();
     for (field, value) in &shown {
-        report = report.checked(format!("shown: {field} = {}", text_of(value)));
+        report = report.checked(format!("shown: {field} = {}", value_text(value)));
         fields.insert(field.name().to_owned(), json_of(value));
     }
     for broken in opening.broken() {
@@ -168,4 +169,63 @@ fn shown(logged: &Logged, event: &Event, opening: &Opening) -> Report {
         .with("witnessed_at", logged.verified.time)
         .with("fields", fields)
         .with("hidden", hidden)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::super::open::tests::{log_with_accesses, opened};
+    use super::*;
+    use crate::world::{Bend, NOW, World};
+
+    fn opening(world: &World, index: usize, fields: &[Field]) -> Vec<u8> {
+        let opened = opened(world, index, 0).unwrap();
+        Opening::make(world.logged(index).id, &opened.key, &opened.values, fields).print()
+    }
+
+    #[test]
+    fn the_fields_shown_are_named_with_their_values_and_the_others_by_name_alone() {
+        let world = log_with_accesses();
+        let bytes = opening(&world, 3, &[Field::Op, Field::NativeId, Field::Actor]);
+        let report = verdict(&world.policy(), &world.proof(3, None), &bytes, NOW);
+        assert_eq!((report.code.as_str(), report.exit), ("opening.verified", Exit::Done), "{}", report.reason);
+        for line in ["shown: op = read", "shown: native_id = one", "shown: actor = null"] {
+            assert!(report.checked.iter().any(|checked| checked == line), "{line}: {:?}", report.checked);
+        }
+        let hidden = report.not_checked.iter().find(|line| line.starts_with("hidden: ")).unwrap();
+        assert!(hidden.contains("occurred_at") && !hidden.contains("native_id"), "{hidden}");
+        assert_eq!(report.details["fields"].as_object().unwrap().len(), 3);
+        assert_eq!(report.details["hidden"].as_array().unwrap().len(), 21);
+        assert!(report.limits && report.not_checked.iter().any(|line| line.contains("whether what is shown is true")));
+        assert!(!report.human(crate::output::Paint(false)).contains("2026-11-21T16:03:01"), "what is hidden stays so");
+    }
+
+    #[test]
+    fn an_opening_is_of_its_leaf_and_of_nothing_else() {
+        let world = log_with_accesses();
+        let bytes = opening(&world, 3, &[Field::Op]);
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        let other_event = text.replace(&world.logged(3).id.hex(), &world.logged(4).id.hex());
+        let not_sealed = text.replace(&world.logged(3).id.hex(), &world.logged(1).id.hex());
+        for (index, bend, bytes, code, exit) in [
+            (3, None, text.replace("\"read\"", "\"store\""), "opening.commitment", Exit::NotVerified),
+            (4, None, text.clone(), "opening.event", Exit::NotVerified),
+            (4, None, other_event, "opening.commitment", Exit::NotVerified),
+            (1, None, not_sealed, "opening.not-sealed", Exit::NotVerified),
+            (3, None, format!("{text}\n"), "opening.malformed", Exit::NotVerified),
+            (3, None, text.replace("{\"event_id\"", "{ \"event_id\""), "opening.malformed", Exit::NotVerified),
+            (3, None, "{}".to_owned(), "opening.malformed", Exit::NotVerified),
+            (3, Some(Bend::OtherLog), text.clone(), "proof.log", Exit::NotVerified),
+            (3, Some(Bend::WrongPath), text.clone(), "proof.inclusion", Exit::NotVerified),
+            (3, Some(Bend::NoWitness), text.clone(), "quorum", Exit::NotYet),
+            // Too few witnesses is said only of an opening that holds.
+            (4, Some(Bend::NoWitness), text.clone(), "opening.event", Exit::NotVerified),
+        ] {
+            let report = verdict(&world.policy(), &world.proof(index, bend), bytes.as_bytes(), NOW);
+            assert_eq!((report.code.as_str(), report.exit), (code, exit), "{}", report.reason);
+            assert!(report.checked.is_empty() && report.details.is_empty(), "a refusal shows nothing");
+        }
+        let report = verdict(&world.policy(), b"hello", &bytes, NOW);
+        assert_eq!(report.code, "proof.malformed");
+    }
 }

@@ -10,7 +10,7 @@ use vitrine_spec::policy::Policy;
 use vitrine_spec::tree::LeafIndex;
 
 use crate::exit::{Exit, Failure};
-use crate::explain::{Rows, Shown, classify, key_rows, one_line};
+use crate::explain::{Rows, Shown, classify, key_rows, one_line, reader_rows};
 use crate::files;
 use crate::http::{self, Log};
 use crate::keyfile;
@@ -55,8 +55,14 @@ pub fn run(args: Show, out: &Out) -> Result<Exit, Failure> {
         let bytes = files::read(path, SHOW_BYTES_MAX)?;
         if bytes.starts_with(b"PRIVATE+KEY+") {
             // Through the same door as everywhere: mode checked, nothing secret in any message.
-            let vkey = keyfile::read(path)?.vkey();
-            return say(key_rows("private key", "private key, its secret is not shown", &vkey), out);
+            let what = "private key, its secret is not shown";
+            let shown = match keyfile::read_any(path)? {
+                (sign, None) => key_rows("private key", what, &sign.vkey()),
+                (sign, Some(seal)) => {
+                    reader_rows("reader's private key", what, &sign.vkey(), sign.name(), &seal.public())
+                }
+            };
+            return say(shown, out);
         }
         return say(classify(what, &bytes).ok_or_else(|| unknown(what, &bytes))?, out);
     }
@@ -95,7 +101,7 @@ fn unknown(what: &str, bytes: &[u8]) -> Failure {
         .side("bytes", bytes.len())
         .side(
             "tried",
-            "proof, checkpoint, note, event, policy, trust file, key, tile, bundle, spool parcel, JSON answer",
+            "proof, checkpoint, note, event, opening, policy, trust file, key, tile, bundle, spool parcel, JSON answer",
         )
 }
 

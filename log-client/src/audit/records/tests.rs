@@ -101,7 +101,7 @@ fn values(number: u64) -> [Value; FIELDS] {
     let mut values = nothing();
     let mut set = |field: Field, value: Value| values[field.number()] = value;
     set(Field::OccurredAt, format!("2026-11-21T16:{:02}:01.123Z", number % 60).as_str().into());
-    set(Field::Op, if number % 2 == 0 { "read" } else { "store" }.into());
+    set(Field::Op, if number.is_multiple_of(2) { "read" } else { "store" }.into());
     set(Field::Actor, format!("s-{number}").as_str().into());
     set(Field::Purpose, if number == 0 { "UNKNOWN" } else { "CUSTOMER_SUPPORT" }.into());
     set(Field::SubjectRegion, "EU".into());
