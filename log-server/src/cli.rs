@@ -310,7 +310,8 @@ fn check(args: &Fsck, json: bool) -> Result<u8, Failed> {
         say(&json!({
             "clean": report.findings.is_empty(), "origin": report.origin, "size": report.size,
             "published": report.published, "bundles": report.bundles, "tiles": report.tiles, "kept": report.kept,
-            "stages": report.stages, "findings": findings,
+            "stages": report.stages, "records": report.records, "erased": report.erased, "to_erase": report.to_erase,
+            "findings": findings,
         })
         .to_string());
     } else {
@@ -326,6 +327,12 @@ fn check(args: &Fsck, json: bool) -> Result<u8, Failed> {
             "{} {verdict}: {} entries ({} published), {} bundles, {} tiles, {} kept checkpoints, {} stages to write again",
             report.origin, report.size, report.published, report.bundles, report.tiles, report.kept, report.stages
         ));
+        if report.records + report.to_erase > 0 {
+            say(&format!(
+                "{} sealed records in {} objects, {} erased, {} to erase at the next start",
+                report.records, report.sealed, report.erased, report.to_erase
+            ));
+        }
     }
     Ok(if report.findings.is_empty() { DONE } else { NOT_CLEAN })
 }

@@ -26,7 +26,9 @@ use crate::log::SignedHead;
 use crate::open::{OpenError, Progress, Step, both, log_signed, read_head, read_stage, stages_to};
 use crate::reader::Reader;
 use crate::store::{Action, Store, StoreError, Unnamed};
+use sealed::Sealed;
 
+mod sealed;
 #[cfg(test)]
 mod tests;
 
@@ -56,6 +58,14 @@ pub struct Report {
     pub kept: u64,
     /// Stages whose objects the next open writes again.
     pub stages: u64,
+    /// Objects of sealed records read.
+    pub sealed: u64,
+    /// Sealed records compared with their leaves.
+    pub records: u64,
+    /// Sealed records that are zero.
+    pub erased: u64,
+    /// Records of published erasures that the next open makes zero.
+    pub to_erase: u64,
     /// Nothing here means: clean.
     pub findings: Vec<Finding>,
 }
@@ -94,9 +104,16 @@ fn check(store: Arc<dyn Store>, progress: Progress<'_>, report: &mut Report) -> 
     report.origin = keys.origin.to_string();
     let (head, _) = read_head(&head_bytes, &keys)?;
 
-    check_entries(&reader, &keys.origin, &head, progress, report);
-    check_note(&reader, layout::CHECKPOINT, &checkpoint, &keys, &head, report)
-        .inspect(|size| report.published = size.get());
+    let mut sealed = Sealed::new(&*store, head.size, report)?;
+    let complete = check_entries(&*store, &reader, &keys.origin, &head, &mut sealed, progress, report)?;
+    let published = check_note(&reader, layout::CHECKPOINT, &checkpoint, &keys, &head, report);
+    report.published = published.map_or(0, TreeSize::get);
+    if complete {
+        // A checkpoint that does not fit says nothing about what is published.
+        sealed.finish(&*store, published.unwrap_or(head.size), report)?;
+    } else {
+        sealed.tell_missing(report);
+    }
     check_kept(&*store, &reader, &keys, &head, report)?;
     check_partials(&*store, &reader, &head, report)
 }
@@ -122,8 +139,16 @@ fn keys_of_charter(reader: &Reader, size: TreeSize, report: &mut Report) -> Opti
     Some(LogVkeys { origin, ed25519, mldsa })
 }
 
-/// Every bundle and tile, and every leaf by admission.
-fn check_entries(reader: &Reader, origin: &Origin, head: &SignedHead, progress: Progress<'_>, report: &mut Report) {
+/// Every bundle and tile, every leaf by admission, and with it its sealed record; whether that was every leaf.
+fn check_entries(
+    store: &dyn Store,
+    reader: &Reader,
+    origin: &Origin,
+    head: &SignedHead,
+    sealed: &mut Sealed,
+    progress: Progress<'_>,
+    report: &mut Report,
+) -> Result<bool, StoreError> {
     let mut edge = Edge::empty();
     let mut seen = Seen::default();
     let mut state = State::default();
@@ -136,11 +161,14 @@ fn check_entries(reader: &Reader, origin: &Origin, head: &SignedHead, progress: 
         let mut leaves: Vec<Vec<u8>> = Vec::new();
         let end = last.min(next + bundles_at_once);
         for index in next..end {
-            let Some(id) = BundleId::at(index, head.size) else { return };
+            let Some(id) = BundleId::at(index, head.size) else { return Ok(false) };
             match reader.entries(id) {
                 Ok(entries) => leaves.extend(entries),
                 // Without its entries nothing to the right can be checked.
-                Err(error) => return report.find(id.path(), error),
+                Err(error) => {
+                    report.find(id.path(), error);
+                    return Ok(false);
+                }
             }
             report.bundles += 1;
         }
@@ -162,7 +190,12 @@ fn check_entries(reader: &Reader, origin: &Origin, head: &SignedHead, progress: 
         if admissible {
             let folded = fold::chunk(&mut state, origin, &leaves, |query| seen.find(query, reader, origin, head.size));
             match folded {
-                Ok(folded) => folded.entries.iter().for_each(|entry| seen.insert(entry)),
+                Ok(folded) => {
+                    for entry in &folded.entries {
+                        seen.insert(entry);
+                        sealed.check(store, entry.0, &entry.1, &seen, report)?;
+                    }
+                }
                 Err(error) => {
                     admissible = false;
                     let path = BundleId::holding(LeafIndex::new(first.get()), head.size).map(|id| id.path());
@@ -174,6 +207,7 @@ fn check_entries(reader: &Reader, origin: &Origin, head: &SignedHead, progress: 
     if edge.root() != head.root {
         report.find(layout::HEAD, format!("its root is {}, that of the entries {}", head.root, edge.root()));
     }
+    Ok(admissible)
 }
 
 /// Where events stand, by what admission asks for: the whole log at some sixty bytes an event.

@@ -15,6 +15,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use vitrine_spec::admission::{self, Facts, Logged, Query};
+use vitrine_spec::body::Body;
+use vitrine_spec::body::erasure::Target;
 use vitrine_spec::checkpoint::Origin;
 use vitrine_spec::envelope::EventId;
 use vitrine_spec::event::Event;
@@ -30,7 +32,9 @@ use crate::limits::{
 };
 use crate::open::{Progress, Step};
 use crate::reader::{ReadError, Reader};
-use records::{DIGEST, EMPTY, ID, META, Meta, PURL, Runs, STATE, index_of, last_run, prefixed, said, scan};
+use records::{
+    ATTACHMENT, DIGEST, EMPTY, ERASED, ID, META, Meta, PURL, Runs, STATE, index_of, last_run, prefixed, said, scan,
+};
 
 mod records;
 #[cfg(test)]
@@ -256,15 +260,31 @@ impl Index {
             }
             for (index, event) in entries {
                 let at = index.get().to_be_bytes();
-                changes.insert(prefixed(ID, &[event.id.as_bytes()]), at.to_vec());
-                for digest in event.statement.subject_sha256() {
-                    changes.insert(prefixed(DIGEST, &[digest.as_bytes(), &at]), Vec::new());
+                // Sealed events are many, and found by their place alone [S-33].
+                if !event.statement.kind.is_sealed() {
+                    changes.insert(prefixed(ID, &[event.id.as_bytes()]), at.to_vec());
+                    for digest in event.statement.subject_sha256() {
+                        changes.insert(prefixed(DIGEST, &[digest.as_bytes(), &at]), Vec::new());
+                    }
+                }
+                for attachment in &event.statement.attachments {
+                    let key = prefixed(ATTACHMENT, &[attachment.sha256.as_bytes()]);
+                    if db.get(&key).map_err(said)?.is_none() {
+                        changes.entry(key).or_insert_with(|| at.to_vec());
+                    }
                 }
                 if let Some(purl) = event.statement.purl() {
                     changes.insert(prefixed(PURL, &[purl.as_bytes(), &[0], &at]), Vec::new());
                 }
                 if let Some((issuer, epoch, seq)) = fold::place(event) {
                     runs.add(&issuer, epoch, seq, index.get())?;
+                }
+                if let Body::Erasure(erasure) = &event.statement.body {
+                    for Target { at: place, .. } in erasure.targets() {
+                        let target = runs.find(place.issuer.as_str(), place.epoch, place.seq)?;
+                        let target = target.ok_or_else(|| format!("{place}, which {index} erases, is not there"))?;
+                        changes.insert(prefixed(ERASED, &[&target.to_be_bytes(), &at]), Vec::new());
+                    }
                 }
             }
             changes.extend(runs.changed);
@@ -342,12 +362,12 @@ impl Index {
         match query {
             Query::Id(id) => self.by_id(id),
             Query::At(issuer, epoch, seq) => self.by_position(&issuer.to_string(), *epoch, *seq),
-            // There is no store of attachments yet: none is there.
+            // No event, but an object: whoever stores attachments knows.
             Query::Attachment(_) => Ok(None),
         }
     }
 
-    /// The event with this id.
+    /// The event of an unsealed type with this id.
     pub fn by_id(&self, id: &EventId) -> Result<Option<Logged>, IndexError> {
         let found = self.condemning(|| self.shared.db.get(prefixed(ID, &[id.as_bytes()])).map_err(said))?;
         let Some(index) = found.as_deref().and_then(index_of) else { return Ok(None) };
@@ -378,6 +398,24 @@ impl Index {
     /// Indices of the events that have this purl, ascending, at most `LOOKUP_HITS_MAX`.
     pub fn by_purl(&self, purl: &str) -> Result<Vec<LeafIndex>, IndexError> {
         self.indices(prefixed(PURL, &[purl.as_bytes(), &[0]]))
+    }
+
+    /// The first event that names an attachment with this digest.
+    pub fn attachment(&self, digest: &Hash) -> Result<Option<LeafIndex>, IndexError> {
+        let found = self.condemning(|| self.shared.db.get(prefixed(ATTACHMENT, &[digest.as_bytes()])).map_err(said))?;
+        Ok(found.as_deref().and_then(index_of))
+    }
+
+    /// Every event whose sealed record is erased [S-33], and the erasure that says so: by the first, then by the second.
+    pub fn erased(&self) -> Result<Vec<(LeafIndex, LeafIndex)>, IndexError> {
+        self.condemning(|| {
+            let pair = |key: &[u8]| {
+                let (target, erasure) = key.get(1..)?.split_at_checked(8)?;
+                Some((index_of(target)?, index_of(erasure)?))
+            };
+            let records = self.shared.db.scan_prefix([ERASED]);
+            records.map(|record| pair(&record.map_err(said)?.0).ok_or("an erasure that is none".to_owned())).collect()
+        })
     }
 
     fn indices(&self, prefix: Vec<u8>) -> Result<Vec<LeafIndex>, IndexError> {

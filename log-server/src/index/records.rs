@@ -20,9 +20,13 @@ const RUN: u8 = b'p';
 pub(super) const DIGEST: u8 = b'd';
 /// purl ‖ 0x00 ‖ index.
 pub(super) const PURL: u8 = b'u';
+/// SHA-256 of an attachment → index of the first event that names it.
+pub(super) const ATTACHMENT: u8 = b'a';
+/// index of an event whose sealed record is erased ‖ index of the erasure.
+pub(super) const ERASED: u8 = b'x';
 
 /// First byte of the meta record; another one means another program wrote it.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const META_BYTES: usize = 1 + 8 + 32 + 8 + 16;
 
 /// What the index covers, and a sum over its records that tells a lost or changed one.
@@ -141,6 +145,24 @@ impl<'a> Runs<'a> {
         self.open.insert(chain, Some(run));
         Ok(())
     }
+
+    /// The index of an event, one of this batch included; `None` when there is none.
+    pub(super) fn find(&self, issuer: &str, epoch: u32, seq: u64) -> Result<Option<u64>, String> {
+        let Ok(key) = run_key(issuer, epoch, seq) else { return Ok(None) };
+        let prefix = chain_prefix(issuer, epoch);
+        let here = self.changed.range(prefix.clone()..=key).next_back();
+        let here = here.map(|(key, value)| read_run(&prefix, key, value)).transpose()?;
+        // Of two runs that begin in the same place the one of this batch has grown.
+        let run = match (here, last_run(self.db, issuer, epoch, seq)?) {
+            (Some(here), Some(before)) => Some(if here.seq >= before.seq { here } else { before }),
+            (here, before) => here.or(before),
+        };
+        Ok(run.filter(|run| seq < run.seq + run.count).map(|run| run.index + (seq - run.seq)))
+    }
+}
+
+fn chain_prefix(issuer: &str, epoch: u32) -> Vec<u8> {
+    prefixed(RUN, &[issuer.as_bytes(), &[0], &epoch.to_be_bytes()])
 }
 
 /// issuer ‖ 0x00 ‖ epoch ‖ seq, both as u32: 2^32 events of one epoch are more than any chain has.
@@ -153,17 +175,19 @@ fn run_key(issuer: &str, epoch: u32, seq: u64) -> Result<Vec<u8>, String> {
 pub(super) fn last_run(db: &sled::Db, issuer: &str, epoch: u32, seq: u64) -> Result<Option<Run>, String> {
     // No chain is longer, so an event beyond is not there.
     let Ok(key) = run_key(issuer, epoch, seq) else { return Ok(None) };
-    let prefix = prefixed(RUN, &[issuer.as_bytes(), &[0], &epoch.to_be_bytes()]);
+    let prefix = chain_prefix(issuer, epoch);
     let Some(record) = db.range(prefix.clone()..=key).next_back() else { return Ok(None) };
     let (key, value) = record.map_err(said)?;
+    read_run(&prefix, &key, &value).map(Some)
+}
+
+fn read_run(prefix: &[u8], key: &[u8], value: &[u8]) -> Result<Run, String> {
     let first = key.get(prefix.len()..).and_then(|seq| seq.try_into().ok()).map(u32::from_be_bytes);
     let halves = value.split_first_chunk::<8>().and_then(|(index, count)| Some((index, count.first_chunk::<8>()?)));
     match (first, halves) {
-        (Some(first), Some((index, count))) => Ok(Some(Run {
-            seq: u64::from(first),
-            index: u64::from_be_bytes(*index),
-            count: u64::from_be_bytes(*count),
-        })),
+        (Some(first), Some((index, count))) => {
+            Ok(Run { seq: u64::from(first), index: u64::from_be_bytes(*index), count: u64::from_be_bytes(*count) })
+        }
         _ => Err("a record of a run that is none".to_owned()),
     }
 }

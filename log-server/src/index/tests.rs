@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use vitrine_spec::admission::Query;
-use vitrine_spec::envelope::EventId;
+use vitrine_spec::envelope::{Envelope, EventId, Submission};
 use vitrine_spec::hash::Hash;
 use vitrine_spec::state::State;
-use vitrine_spec::tree::LeafIndex;
+use vitrine_spec::tree::{LeafIndex, TreeSize};
 use vitrine_spec::words::Name;
 
 use super::{CONDEMNED, Index, IndexError, Opened, check_space, open_sled};
@@ -28,8 +28,19 @@ pub(crate) struct World {
     pub(crate) log: Log,
     pub(crate) store: Arc<dyn Store>,
     operator: Actor,
+    supervisor: Actor,
     farm: Actor,
     builds: u64,
+}
+
+/// Where the events of [`World::with_accesses`] stand.
+pub(crate) struct Accesses {
+    /// In order.
+    pub(crate) accesses: Vec<u64>,
+    /// Of the records of the first access and of the last one, which is in the same batch.
+    pub(crate) erasure: u64,
+    /// The checkpoint before that batch.
+    pub(crate) before: Vec<u8>,
 }
 
 impl World {
@@ -42,11 +53,54 @@ impl World {
         let first = charter(&keys, &mut operator, &supervisor)["envelope"].to_string();
         init(&*store, &keys, first.as_bytes(), Time::now()).unwrap();
         let log = Log::open(Arc::clone(&store), Arc::new(keys), Time::now(), &|_| {}).unwrap();
-        let mut world = World { folder, log, store, operator, farm: Actor::new("farm", 23), builds: 0 };
+        let farm = Actor::new("farm", 23);
+        let mut world = World { folder, log, store, operator, supervisor, farm, builds: 0 };
         let open = world.farm.open(&world.operator);
         world.add(&[open]);
         world.grow(20);
         world
+    }
+
+    /// The same with a gateway, four accesses in two batches, and an erasure of the first and the last.
+    pub(crate) fn with_accesses() -> (World, Accesses) {
+        let mut world = World::new();
+        let mut gateway = Actor::new("gateway", 24);
+        let open = gateway.open_gateway(&world.operator);
+        world.add(&[open]);
+        let first = world.log.size().get();
+        let before = [gateway.sealing_key(), world.farm.heartbeat()];
+        let accesses: Vec<serde_json::Value> = (1..=3).map(|number| gateway.access(2, number)).collect();
+        world.add(&[&before[..], &accesses[..]].concat());
+        let before = world.log.published().note.clone();
+        let last = gateway.access(2, 4);
+        let erasure = world.erasure(&[&accesses[0], &last]);
+        world.add(&[last, erasure]);
+        (world, Accesses { accesses: vec![first + 2, first + 3, first + 4, first + 5], erasure: first + 6, before })
+    }
+
+    /// The gateway as [`World::with_accesses`] leaves its chain.
+    pub(crate) fn gateway_after(&self, at: &Accesses) -> Actor {
+        let last = self.submission(at.accesses[3]);
+        Actor::new("gateway", 24).after(&last)
+    }
+
+    /// The operator, whose chain goes on in this world alone.
+    pub(crate) fn operator(&self) -> &Actor {
+        &self.operator
+    }
+
+    /// An erasure of these events, signed by operator and supervisor.
+    pub(crate) fn erasure(&mut self, targets: &[&serde_json::Value]) -> serde_json::Value {
+        self.operator.erasure(targets, &self.supervisor)
+    }
+
+    /// An entry as it was submitted, its sealed record included.
+    pub(crate) fn submission(&self, index: u64) -> serde_json::Value {
+        let (at, size) = (LeafIndex::new(index), self.log.size());
+        let leaf = self.log.reader().entry(at, size).unwrap();
+        let record = self.log.reader().records(at, TreeSize::new(index + 1)).next().map(|record| record.unwrap().1);
+        let submission = Submission { envelope: Envelope::parse_leaf(&leaf).unwrap(), sealed: record };
+        serde_json::from_slice(&submission.print()).unwrap()
     }
 
     fn data(&self) -> PathBuf {
@@ -54,13 +108,15 @@ impl World {
     }
 
     /// A batch of submissions, which the test knows to be admissible.
-    fn add(&mut self, submissions: &[serde_json::Value]) {
-        let leaf = |submission: &serde_json::Value| {
+    pub(crate) fn add(&mut self, submissions: &[serde_json::Value]) {
+        let state = self.state();
+        let item = |submission: &serde_json::Value| {
             let submission = submission.to_string();
-            let draft = vitrine_spec::admission::read(submission.as_bytes(), self.log.keys().origin()).unwrap();
-            Item::of_leaf(draft.parse(&self.state()).unwrap().leaf())
+            let mut draft = vitrine_spec::admission::read(submission.as_bytes(), self.log.keys().origin()).unwrap();
+            let record = draft.take_record();
+            Item { leaf: draft.parse(&state).unwrap().leaf(), record }
         };
-        let items: Vec<Item> = submissions.iter().map(leaf).collect();
+        let items: Vec<Item> = submissions.iter().map(item).collect();
         self.log.begin(&items, Time::now()).unwrap();
         self.log.publish(&[], Time::now()).unwrap();
     }
@@ -88,7 +144,7 @@ impl World {
         state
     }
 
-    fn open(&self) -> Result<(Index, State, Opened), IndexError> {
+    pub(crate) fn open(&self) -> Result<(Index, State, Opened), IndexError> {
         let head = self.log.head();
         Index::open(&self.data(), &self.log.reader(), self.log.keys().origin(), (head.size, head.root), &|_| {})
     }
@@ -102,12 +158,13 @@ impl World {
         for at in (0..size.get()).map(LeafIndex::new) {
             let leaf = reader.entry(at, size).unwrap();
             let event = vitrine_spec::admission::reread(&leaf, self.log.keys().origin()).unwrap();
-            assert_eq!(index.by_id(&event.id).unwrap().unwrap().index, at);
+            let sealed = event.statement.kind.is_sealed();
+            assert_eq!(index.by_id(&event.id).unwrap().map(|logged| logged.index), Some(at).filter(|_| !sealed));
             if let Some((issuer, epoch, seq)) = fold::place(&event) {
                 assert_eq!(index.by_position(&issuer, epoch, seq).unwrap().unwrap().index, at);
             }
             for digest in event.statement.subject_sha256() {
-                assert!(index.by_digest(&digest).unwrap().contains(&at));
+                assert_ne!(index.by_digest(&digest).unwrap().contains(&at), sealed);
             }
             if let Some(purl) = event.statement.purl() {
                 assert_eq!(index.by_purl(purl).unwrap(), [at]);
@@ -159,6 +216,57 @@ fn every_event_is_found_and_nothing_else() {
 }
 
 #[test]
+fn sealed_events_cost_one_record_for_a_run_and_erasures_name_them() {
+    // [S-33]
+    let (mut world, at) = World::with_accesses();
+    let (index, state, _) = world.open().unwrap();
+    world.check(&index, &state);
+    let pairs = |targets: &[u64]| -> Vec<(LeafIndex, LeafIndex)> {
+        targets.iter().map(|target| (LeafIndex::new(*target), LeafIndex::new(at.erasure))).collect()
+    };
+    assert_eq!(index.erased().unwrap(), pairs(&[at.accesses[0], at.accesses[3]]));
+    let records = index.shared.db.scan_prefix(b"pgateway\0").count();
+    assert_eq!(records, 2, "opening and sealing key, then all accesses, follow each other");
+    World::close(index);
+
+    // The same when the index is made anew, and when an erasure comes to an index that has its targets.
+    std::fs::remove_dir_all(world.data().join("index")).unwrap();
+    let (index, state, _) = world.open().unwrap();
+    world.check(&index, &state);
+    assert_eq!(index.erased().unwrap(), pairs(&[at.accesses[0], at.accesses[3]]));
+    World::close(index);
+    let target = world.submission(at.accesses[1]);
+    let again = world.erasure(&[&target]);
+    world.add(&[again]);
+    let (index, state, opened) = world.open().unwrap();
+    assert!(matches!(opened, Opened::CaughtUp(_)));
+    world.check(&index, &state);
+    let found = index.erased().unwrap();
+    assert_eq!(found[1], (LeafIndex::new(at.accesses[1]), LeafIndex::new(at.erasure + 1)));
+    assert_eq!(found.len(), 3);
+}
+
+#[test]
+fn an_attachment_is_known_by_the_first_event_that_names_it() {
+    // [S-33]
+    let mut world = World::new();
+    let first = world.log.size().get();
+    let (one, two) = (world.farm.build_with(1_000, b"document"), world.farm.build_with(1_001, b"document"));
+    world.add(&[one]);
+    world.add(&[two]);
+    let check = |world: &World| {
+        let (index, ..) = world.open().unwrap();
+        assert_eq!(index.attachment(&Hash::of(b"document")).unwrap(), Some(LeafIndex::new(first)));
+        assert_eq!(index.attachment(&Hash::of(b"another")).unwrap(), None);
+        World::close(index);
+    };
+    check(&world);
+    let again = world.farm.build_with(1_002, b"document");
+    world.add(&[again]);
+    check(&world);
+}
+
+#[test]
 fn an_index_that_is_behind_catches_up() {
     // [S-15]
     let mut world = World::new();
@@ -204,7 +312,7 @@ fn an_index_that_is_deleted_truncated_or_of_another_tree_is_rebuilt() {
 
     // Ahead of the log, which a restored copy of the folder's objects would be.
     let (index, state, _) = world.open().unwrap();
-    let (size, root) = (vitrine_spec::tree::TreeSize::new(world.log.size().get() + 1), Hash::of(b"ahead"));
+    let (size, root) = (TreeSize::new(world.log.size().get() + 1), Hash::of(b"ahead"));
     index.apply(&[], &[], &state, size, root).unwrap();
     World::close(index);
     let (index, state, opened) = world.open().unwrap();
@@ -249,13 +357,22 @@ fn an_index_with_flipped_bits_never_answers_wrongly() {
 #[test]
 fn a_record_that_is_lost_changed_or_added_is_noticed() {
     // [S-16]: below sled's own checks, as a bug of it would do it.
-    let world = World::new();
+    let (mut world, _) = World::with_accesses();
+    let build = world.farm.build_with(1_000, b"document");
+    world.add(&[build]);
     let (index, ..) = world.open().unwrap();
     World::close(index);
     let mut seen = BTreeSet::new();
-    for (prefix, harm) in
-        [(b'e', "remove"), (b'p', "change"), (b's', "change"), (b'd', "remove"), (b'u', "add"), (b'm', "remove")]
-    {
+    for (prefix, harm) in [
+        (b'e', "remove"),
+        (b'p', "change"),
+        (b's', "change"),
+        (b'd', "remove"),
+        (b'u', "add"),
+        (b'm', "remove"),
+        (b'x', "remove"),
+        (b'a', "change"),
+    ] {
         let db = open_sled(&sled::Config::default().path(world.data().join("index"))).unwrap();
         let (key, mut value) =
             db.scan_prefix([prefix]).next().unwrap().map(|(key, value)| (key, value.to_vec())).unwrap();
