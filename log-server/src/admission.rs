@@ -3,7 +3,7 @@
 //! Spelling, schema and signatures are checked before the lock, in parallel; facts are fetched before it and only what was
 //! not found and may have come since is looked at again, in the entries of the pool and of the batches under way. Under
 //! the lock `judge` decides and its effects are applied. The state here is provisional: it never goes back, because
-//! whatever could take an admitted event away ends the process.
+//! whatever could take an admitted event away ends the process. The sealed record of an event travels with its leaf.
 //! Not here: what is admitted (`vitrine_spec::admission`), waiting for the checkpoint (`http`), batches (`writer`).
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -11,8 +11,10 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use rayon::prelude::*;
 use vitrine_spec::admission::{self, Draft, Facts, Logged, Query};
+use vitrine_spec::body::Body;
+use vitrine_spec::body::erasure::Target;
 use vitrine_spec::checkpoint::Origin;
-use vitrine_spec::envelope::EventId;
+use vitrine_spec::envelope::{EventId, Submission};
 use vitrine_spec::event::Event;
 use vitrine_spec::hash::{Hash, leaf_hash};
 use vitrine_spec::key::Vkey;
@@ -35,6 +37,9 @@ pub trait Lookup: Send + Sync {
     fn covered(&self) -> TreeSize;
 }
 
+/// Says how many bytes an attachment has that is stored here.
+pub type Attachments = Box<dyn Fn(&Hash) -> Option<u64> + Send + Sync>;
+
 /// An admitted event on its way into the log.
 pub struct Admitted {
     /// Its index.
@@ -43,8 +48,10 @@ pub struct Admitted {
     pub event: Arc<Event>,
     /// What it changes.
     pub effects: Effects,
-    /// Its leaf and what is stored beside it.
+    /// Its leaf and the sealed record that is stored beside it.
     pub item: Item,
+    /// The entries whose sealed records it erases.
+    pub erases: Vec<LeafIndex>,
 }
 
 /// The answer to a submission that was taken, now or before.
@@ -86,6 +93,7 @@ pub struct Admission {
     origin: Origin,
     inner: RwLock<Inner>,
     lookup: Arc<dyn Lookup>,
+    attachments: Attachments,
     /// Tells the writer that the pool is no longer empty.
     wake: Box<dyn Fn() + Send + Sync>,
     metrics: Arc<Metrics>,
@@ -94,8 +102,10 @@ pub struct Admission {
 /// A submission whose spelling, schema and signers are right; its signatures are not checked yet.
 struct Read {
     event: Event,
+    /// The sealed record that came with it.
+    record: Option<Vec<u8>>,
     keys: Vec<Vkey>,
-    /// What the index covered before the event's id was looked up.
+    /// What the index covered before the event itself was looked up.
     covered: TreeSize,
 }
 
@@ -103,6 +113,7 @@ struct Read {
 struct Ready {
     event: Arc<Event>,
     leaf: Vec<u8>,
+    record: Option<Vec<u8>>,
     leaf_hash: Hash,
     plan: Vec<Query>,
     facts: Facts,
@@ -138,6 +149,7 @@ impl Admission {
         origin: Origin,
         state: State,
         lookup: Arc<dyn Lookup>,
+        attachments: Attachments,
         metrics: Arc<Metrics>,
         wake: Box<dyn Fn() + Send + Sync>,
     ) -> Admission {
@@ -155,7 +167,7 @@ impl Admission {
             leaving: false,
             entries_max: POOL_ENTRIES_MAX,
         };
-        Admission { origin, inner: RwLock::new(inner), lookup, wake, metrics }
+        Admission { origin, inner: RwLock::new(inner), lookup, attachments, wake, metrics }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Inner> {
@@ -234,7 +246,7 @@ impl Admission {
             Reading::Refused(refusal, _) => return Err(refusal.into()),
         };
         admission::check_signatures(&read.event, &read.keys)?;
-        let mut ready = self.ready(read.event, read.covered)?;
+        let mut ready = self.ready(read.event, read.record, read.covered)?;
         loop {
             let decided = {
                 let mut inner = self.write();
@@ -255,9 +267,10 @@ impl Admission {
 
     /// Judges a submission without signatures and writes nothing.
     pub fn check(&self, submission: &[u8]) -> Result<Arc<Event>, NotTaken> {
-        let draft = admission::read_unsigned(submission, &self.origin)?;
+        let mut draft = admission::read_unsigned(submission, &self.origin)?;
+        let record = draft.take_record();
         let event = draft.parse(&self.read().state)?;
-        let mut ready = self.ready(event, TreeSize::new(0))?;
+        let mut ready = self.ready(event, record, TreeSize::new(0))?;
         ready = self.again(ready)?;
         loop {
             let inner = self.read();
@@ -310,7 +323,9 @@ impl Admission {
                 Reading::Duplicate(logged) => Ok(Checked::Duplicate(logged)),
                 Reading::Refused(refusal, chain) => Ok(Checked::Refused(refusal, chain)),
                 Reading::Read(read) => match admission::check_signatures(&read.event, &read.keys) {
-                    Ok(()) => self.ready(read.event, read.covered).map(|ready| Checked::Ready(Box::new(ready))),
+                    Ok(()) => {
+                        self.ready(read.event, read.record, read.covered).map(|ready| Checked::Ready(Box::new(ready)))
+                    }
                     Err(refusal) => Ok(Checked::Forged(refusal)),
                 },
             })
@@ -379,9 +394,9 @@ impl Admission {
         Ok(())
     }
 
-    /// Spelling, duplicate by event_id, schema, signers: everything before the arithmetic.
+    /// Spelling, duplicate, schema, signers: everything before the arithmetic.
     fn look(&self, submission: &[u8]) -> Result<Reading, NotTaken> {
-        let draft: Draft = match admission::read(submission, &self.origin) {
+        let mut draft: Draft = match admission::read(submission, &self.origin) {
             Ok(draft) => draft,
             Err(refusal) => return Ok(Reading::Refused(refusal, None)),
         };
@@ -394,23 +409,41 @@ impl Admission {
         if let Some(logged) = self.lookup.find(&query).map_err(NotTaken::Failed)? {
             return Ok(Reading::Duplicate(logged));
         }
-        let inner = self.read();
-        let event = match draft.parse(&inner.state) {
-            Ok(event) => event,
-            Err(refusal) => return Ok(Reading::Refused(refusal, None)),
+        let record = draft.take_record();
+        let read = {
+            let inner = self.read();
+            draft.parse(&inner.state).map_err(|refusal| (refusal, None)).and_then(|event| {
+                match admission::authority(&inner.state, &event) {
+                    Ok(keys) => Ok((event, keys)),
+                    Err(refusal) => Err((refusal, chain(&event))),
+                }
+            })
         };
-        match admission::authority(&inner.state, &event) {
-            Ok(keys) => Ok(Reading::Read(Box::new(Read { event, keys, covered }))),
-            Err(refusal) => Ok(Reading::Refused(refusal, chain(&event))),
+        let place = match &read {
+            Ok((event, _)) => sealed_place(event),
+            // A duplicate is one whatever else is wrong with it now.
+            Err(_) => read_alone(submission).as_ref().and_then(sealed_place),
+        };
+        if let Some(place) = place
+            && let Some(logged) = self.lookup.find(&place).map_err(NotTaken::Failed)?
+            && logged.event.id == id
+        {
+            return Ok(Reading::Duplicate(logged));
+        }
+        match read {
+            Ok((event, keys)) => Ok(Reading::Read(Box::new(Read { event, record, keys, covered }))),
+            Err((refusal, chain)) => Ok(Reading::Refused(refusal, chain)),
         }
     }
 
-    /// Leaf, plan and facts of an event whose own id was not found when the index covered `covered`.
-    fn ready(&self, event: Event, covered: TreeSize) -> Result<Ready, NotTaken> {
+    /// Leaf, plan and facts of an event which the index did not have itself when it covered `covered`.
+    fn ready(&self, event: Event, record: Option<Vec<u8>>, covered: TreeSize) -> Result<Ready, NotTaken> {
         let leaf = event.leaf();
         let plan = admission::plan(&event);
         let leaf_hash = leaf_hash(&leaf);
-        let mut ready = Ready { event: Arc::new(event), leaf, leaf_hash, plan, facts: Facts::default(), covered };
+        let mut facts = Facts::default();
+        record.iter().for_each(|record| facts.insert_record(record));
+        let mut ready = Ready { event: Arc::new(event), leaf, record, leaf_hash, plan, facts, covered };
         self.look_up(&mut ready, false)?;
         Ok(ready)
     }
@@ -423,12 +456,19 @@ impl Admission {
     }
 
     /// Asks the index for what pool and batches under way do not know: a fact found is permanent, wherever it was found.
-    fn look_up(&self, ready: &mut Ready, own_id: bool) -> Result<(), NotTaken> {
+    fn look_up(&self, ready: &mut Ready, itself: bool) -> Result<(), NotTaken> {
         self.read().overlay(ready);
-        let own = Query::Id(ready.event.id);
-        let open = ready.plan.iter().filter(|query| ready.facts.get(query).is_none() && (own_id || **query != own));
+        let own = [Some(Query::Id(ready.event.id)), sealed_place(&ready.event)];
+        let asked = |query: &Query| !itself && own.iter().flatten().any(|own| own == query);
+        let open = ready.plan.iter().filter(|query| ready.facts.get(query).is_none() && !asked(query));
         let open: Vec<Query> = open.cloned().collect();
         for query in open {
+            if let Query::Attachment(digest) = &query {
+                if let Some(size) = (self.attachments)(digest) {
+                    ready.facts.insert_attachment(*digest, size);
+                }
+                continue;
+            }
             let logged = self.lookup.find(&query).map_err(NotTaken::Failed)?;
             ready.facts.insert(query, logged);
         }
@@ -502,7 +542,7 @@ impl Inner {
             let logged = match query {
                 Query::Id(id) => self.by_id.get(id),
                 Query::At(issuer, epoch, seq) => self.by_position.get(&(issuer.clone(), *epoch, *seq)),
-                Query::Attachment(_) => None, // there is no store of attachments: none is present
+                Query::Attachment(_) => None, // found before the lock, or not here
             };
             if let Some(logged) = logged {
                 ready.facts.insert(query.clone(), logged.clone());
@@ -519,7 +559,8 @@ impl Inner {
         if let Some(logged) = same(&ready) {
             return Decided::Taken(Place::of(logged), false);
         }
-        if let Some(refusal) = self.full(ready.leaf.len()) {
+        let item = Item { leaf: ready.leaf, record: ready.record };
+        if let Some(refusal) = self.full(item.bytes()) {
             return Decided::Refused(refusal);
         }
         let effects = match admission::judge(&self.state, &ready.facts, &ready.event, Some(arrival(now))) {
@@ -535,10 +576,10 @@ impl Inner {
             self.by_position.insert(position, logged.clone());
         }
         self.recent.push_back(logged);
-        let item = Item::of_leaf(ready.leaf);
+        let erases = erases(&ready.event, &ready.facts);
         self.pool_bytes += item.bytes();
         let was_empty = self.pool.is_empty();
-        self.pool.push_back(Admitted { index, event: Arc::clone(&ready.event), effects, item });
+        self.pool.push_back(Admitted { index, event: Arc::clone(&ready.event), effects, item, erases });
         Decided::Taken(Place { index, event: ready.event, leaf_hash: ready.leaf_hash, duplicate: false }, was_empty)
     }
 }
@@ -554,6 +595,24 @@ impl Place {
 fn same(ready: &Ready) -> Option<Logged> {
     let index = admission::duplicate(&ready.facts, &ready.event)?;
     Some(Logged { index, event: Arc::clone(&ready.event) })
+}
+
+/// The place of an event of a sealed type, by which the index finds it: it has no record of its id [S-33].
+fn sealed_place(event: &Event) -> Option<Query> {
+    let place = event.statement.header.place().filter(|_| event.statement.kind.is_sealed())?;
+    Some(Query::At(place.issuer, place.epoch, place.seq))
+}
+
+/// The event of a submission by its tables alone, whatever this log takes now.
+fn read_alone(submission: &[u8]) -> Option<Event> {
+    Event::read(Submission::parse(submission, 1).ok()?.envelope).ok()
+}
+
+/// The entries whose sealed records an event erases; admission found them all.
+fn erases(event: &Event, facts: &Facts) -> Vec<LeafIndex> {
+    let Body::Erasure(erasure) = &event.statement.body else { return Vec::new() };
+    let at = |target: &Target| Query::At(target.at.issuer.clone(), target.at.epoch, target.at.seq);
+    erasure.targets().iter().filter_map(|target| facts.get(&at(target))).map(|logged| logged.index).collect()
 }
 
 fn position(event: &Event) -> Option<Position> {
@@ -578,3 +637,6 @@ impl Admission {
         self
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use vitrine_spec::tree::LeafIndex;
 
 use crate::layout;
 use crate::log::Log;
-use crate::sealed::{self, SealedError, Span};
+use crate::sealed::{self, SealedError, Span, Zeroed};
 use crate::settle::Fatal;
 
 /// What one step of erasing did.
@@ -17,6 +17,8 @@ use crate::settle::Fatal;
 pub struct Erased {
     /// Records that are zero now, and stay so whatever happens.
     pub done: BTreeSet<LeafIndex>,
+    /// Those of them that were not zero before.
+    pub anew: BTreeSet<LeafIndex>,
     /// Entries that no object holds a record of: there is nothing to erase, and `fsck` names them.
     pub missing: BTreeSet<LeafIndex>,
 }
@@ -47,24 +49,23 @@ impl Log {
         self.store.sync_folder(layout::TEMPORARY_FOLDER)?;
 
         let wanted: BTreeSet<LeafIndex> = due.iter().copied().filter(|index| span.holds(index.get())).collect();
-        let done = self.zero(span, &wanted)?;
+        let Zeroed { held, changed } = self.zero(span, &wanted)?;
         due.retain(|index| !wanted.contains(index));
-        Ok(Erased { missing: &wanted - &done, done })
+        Ok(Erased { missing: &wanted - &held, done: held, anew: changed })
     }
 
-    /// Zeroes records of one object, durably; which of the wanted ones it holds.
-    fn zero(&self, span: Span, wanted: &BTreeSet<LeafIndex>) -> Result<BTreeSet<LeafIndex>, Fatal> {
+    /// Zeroes records of one object, durably.
+    fn zero(&self, span: Span, wanted: &BTreeSet<LeafIndex>) -> Result<Zeroed, Fatal> {
         let path = span.path();
         let Some(mut bytes) = self.store.read(&path)? else { return Err(SealedError::Missing { path }.into()) };
         let zeroed = sealed::zero(span, &mut bytes, wanted);
-        let (found, changed) =
-            zeroed.map_err(|source| Fatal::from(SealedError::Frame { path: path.clone(), source }))?;
-        if changed {
-            self.store.put(&path, &bytes)?;
-        } else {
+        let zeroed = zeroed.map_err(|source| Fatal::from(SealedError::Frame { path: path.clone(), source }))?;
+        if zeroed.changed.is_empty() {
             // Zeros that are seen may be of a process that was killed before it had synced their name.
             self.store.sync_folder(layout::folder(&path))?;
+        } else {
+            self.store.put(&path, &bytes)?;
         }
-        Ok(found)
+        Ok(zeroed)
     }
 }

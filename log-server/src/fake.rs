@@ -17,17 +17,21 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 use vitrine_spec::checkpoint::{Checkpoint, Origin, SignedCheckpoint};
+use vitrine_spec::commitment::{RecordKey, commit, commitments};
 use vitrine_spec::cosignature::{encode, message};
 use vitrine_spec::edge::Edge;
 use vitrine_spec::envelope::pae;
+use vitrine_spec::fields::{Field, Values, nothing};
 use vitrine_spec::hash::{Hash, leaf_hash};
 use vitrine_spec::key::{KeyKind, Seed, Vkey};
 use vitrine_spec::note::Signature;
 use vitrine_spec::policy::Policy;
 use vitrine_spec::proof::{self, Tiles};
-use vitrine_spec::text::b64;
+use vitrine_spec::sealing::{Context, pad, seal};
+use vitrine_spec::text::{b64, hex, unb64};
 use vitrine_spec::tiles::TileId;
 use vitrine_spec::tree::TreeSize;
+use vitrine_spec::wrap::{ReaderSeed, SEALING_ALG, WindowKey, WrapFor, wrap};
 
 use crate::keys::LogKeys;
 use crate::metrics::Metrics;
@@ -256,6 +260,14 @@ impl Actor {
         Actor { name, seed: seed(&format!("{name}.example"), KeyKind::Ed25519, byte), seq: 0, prev: "0".repeat(64) }
     }
 
+    /// The same, its chain going on after an event of it.
+    pub(crate) fn after(self, submission: &Value) -> Actor {
+        let payload = unb64(submission["envelope"]["payload"].as_str().unwrap()).unwrap();
+        let statement: Value = serde_json::from_slice(&payload).unwrap();
+        let seq = statement["predicate"]["hdr"]["seq"].as_u64().unwrap();
+        Actor { seq, prev: Hash::of(&pae(&payload)).hex(), ..self }
+    }
+
     /// Its key.
     pub(crate) fn seed(&self) -> &Seed {
         &self.seed
@@ -280,13 +292,12 @@ impl Actor {
 
     /// Signs an event with its cosigners; a chained one moves the chain on. The submission as its client sends it.
     fn event(&mut self, kind: &str, subject: Value, header: Value, body: Value, cosigners: &[&Actor]) -> Value {
-        let statement = json!({
-            "_type": "https://in-toto.io/Statement/v1",
-            "subject": subject,
-            "predicateType": format!("https://vitrine.example/{kind}/v0"),
-            "predicate": {"hdr": header, "body": body},
-        });
-        let payload = json_of_spec(&statement);
+        self.signed(&statement(kind, subject, header, body), cosigners)
+    }
+
+    /// Signs a statement.
+    fn signed(&mut self, statement: &Value, cosigners: &[&Actor]) -> Value {
+        let payload = json_of_spec(statement);
         let pae = pae(&payload);
         if statement["predicate"]["hdr"]["seq"].is_u64() {
             self.prev = Hash::of(&pae).hex();
@@ -323,8 +334,96 @@ impl Actor {
         self.event("issuer-open", subject, header, body, &[operator])
     }
 
+    /// The event that opens it, for accesses at one site.
+    pub(crate) fn open_gateway(&mut self, operator: &Actor) -> Value {
+        let vkey = self.seed.vkey();
+        let subject = json!([{"digest": {"sha256": Hash::of(vkey.public()).hex()}}]);
+        let mut header = self.header(true, 0, &[operator]);
+        header["site"] = json!("CH-ZH-1");
+        let body = json!({
+            "vkey": vkey.to_string(), "types": {"access": "strict"}, "heartbeat_s": 3600, "jurisdiction": "CH",
+            "sites": ["CH-ZH-1"],
+        });
+        self.event("issuer-open", subject, header, body, &[operator])
+    }
+
+    /// A sealing key for both readers; the window key follows from its `seq`.
+    pub(crate) fn sealing_key(&mut self) -> Value {
+        let mut header = self.header(true, 0, &[]);
+        header["site"] = json!("CH-ZH-1");
+        let (window, seq) = (window_key(self.seq), self.seq);
+        let wraps = readers().map(|(name, seed)| {
+            let target = WrapFor { origin: ORIGIN, issuer: self.name, epoch: 1, seq, reader: name };
+            wrap(&window, &seed.public(), &target, &[7; 64]).map(|wrap| (name, seed.key_id(), wrap)).unwrap()
+        });
+        let joined: Vec<&[u8]> = wraps.iter().map(|(.., wrap)| wrap.as_slice()).collect();
+        let subject = json!([{"digest": {"sha256": Hash::of(&joined.concat()).hex()}}]);
+        let wraps = wraps.map(|(name, id, wrap)| json!({"reader": name, "key": hex(&id), "wrap": b64(&wrap)}));
+        let body = json!({"alg": SEALING_ALG, "check": window.check().hex(), "wraps": wraps});
+        self.event("sealing-key", subject, header, body, &[])
+    }
+
+    /// An access under the sealing key at `key`; every `number` is another native id and another K.
+    pub(crate) fn access(&mut self, key: u64, number: u64) -> Value {
+        let mut header = self.header(true, 0, &[]);
+        header["site"] = json!("CH-ZH-1");
+        header["recorded"] = json!(Time::now().get() / 3_600 * 3_600);
+        let mut values = nothing();
+        values[Field::OccurredAt.number()] = "2026-11-21T16:03:01.123Z".into();
+        values[Field::Op.number()] = "read".into();
+        values[Field::Outcome.number()] = vitrine_spec::json::Value::object([("result", "success".into())]);
+        values[Field::NativeId.number()] = number.to_string().as_str().into();
+        let values = Values::new(values).unwrap();
+        let record_key = RecordKey::new(*Hash::of(format!("K of {} {number}", self.name).as_bytes()).as_bytes());
+        let commit = commit(&commitments(&record_key, values.all()));
+        let context = Context::new(&commit, &json_of_spec(&header));
+        let record = seal(&record_key, &window_key(key), &context, &pad(&values));
+        let sha256 = Hash::of(&record).hex();
+        let mut statement = statement("access", json!([{"digest": {"sha256": sha256}}]), header, json!({}));
+        statement["predicate"]["commit"] = json!(commit.hex());
+        statement["predicate"]["sealed"] = json!({"key": key, "sha256": sha256, "size": record.len()});
+        let mut submission = self.signed(&statement, &[]);
+        submission["sealed"] = json!(b64(&record));
+        submission
+    }
+
+    /// The erasure of the records of these events, which an authority ordered; signed by the supervisor too.
+    pub(crate) fn erasure(&mut self, targets: &[&Value], supervisor: &Actor) -> Value {
+        let mut targets: Vec<Value> = targets
+            .iter()
+            .map(|submission| {
+                let payload = unb64(submission["envelope"]["payload"].as_str().unwrap()).unwrap();
+                let statement: Value = serde_json::from_slice(&payload).unwrap();
+                let header = &statement["predicate"]["hdr"];
+                let at = json!({"issuer": header["issuer"], "epoch": header["epoch"], "seq": header["seq"]});
+                json!({"event_id": Hash::of(&pae(&payload)).hex(), "at": at})
+            })
+            .collect();
+        targets.sort_by_key(|target| target["event_id"].as_str().unwrap().to_owned());
+        let subject = targets.iter().map(|target| json!({"digest": {"sha256": target["event_id"]}})).collect();
+        let body = json!({
+            "class": "record", "reason": "authority", "authority": "order 7", "targets": targets, "places": [],
+        });
+        let header = self.header(true, 0, &[supervisor]);
+        self.event("erasure", Value::Array(subject), header, body, &[supervisor])
+    }
+
     /// A build of one file; every `number` is another file and nonce.
     pub(crate) fn build(&mut self, number: u64) -> Value {
+        let statement = self.build_statement(number);
+        self.signed(&statement, &[])
+    }
+
+    /// A build with a document of these bytes behind it.
+    pub(crate) fn build_with(&mut self, number: u64, document: &[u8]) -> Value {
+        let mut statement = self.build_statement(number);
+        statement["predicate"]["attachments"] = json!([{
+            "sha256": Hash::of(document).hex(), "size": document.len(), "media_type": "text/plain",
+        }]);
+        self.signed(&statement, &[])
+    }
+
+    fn build_statement(&mut self, number: u64) -> Value {
         let digest = Hash::of(&number.to_be_bytes()).hex();
         let header = self.header(false, number, &[]);
         let body = json!({
@@ -334,8 +433,28 @@ impl Actor {
             "invocation_id": "run", "started": header["recorded"], "finished": header["recorded"],
             "build_site": "CH-ZH-1", "signing_site": "CH-ZH-1",
         });
-        self.event("build", json!([{"name": "file", "digest": {"sha256": digest}}]), header, body, &[])
+        statement("build", json!([{"name": "file", "digest": {"sha256": digest}}]), header, body)
     }
+}
+
+/// A statement without what only sealed types have.
+fn statement(kind: &str, subject: Value, header: Value, body: Value) -> Value {
+    json!({
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": subject,
+        "predicateType": format!("https://vitrine.example/{kind}/v0"),
+        "predicate": {"hdr": header, "body": body},
+    })
+}
+
+/// The readers of every charter in these tests: their names and their sealing keys.
+pub(crate) fn readers() -> [(&'static str, ReaderSeed); 2] {
+    [("supervisor", ReaderSeed::new([91; 32])), ("vault", ReaderSeed::new([92; 32]))]
+}
+
+/// The window key of the sealing key at a place of a chain.
+pub(crate) fn window_key(seq: u64) -> WindowKey {
+    WindowKey::new(*Hash::of(&seq.to_be_bytes()).as_bytes())
 }
 
 fn json_of_spec(value: &Value) -> Vec<u8> {
@@ -345,12 +464,19 @@ fn json_of_spec(value: &Value) -> Vec<u8> {
 /// The charter of a log with these keys, signed by operator and supervisor.
 pub(crate) fn charter(keys: &LogKeys, operator: &mut Actor, supervisor: &Actor) -> Value {
     let role = |seed: &Seed| json!({"epoch": 1, "vkey": seed.vkey().to_string()});
+    let readers = readers().map(|(name, seal)| {
+        let sign = seed(&format!("{name}.reader.example"), KeyKind::Ed25519, seal.key_id()[0]);
+        json!({"name": name, "role": name, "sign": sign.vkey().to_string(), "seal": b64(&seal.public())})
+    });
     let body = json!({
         "version": 1, "protocol": "vitrine/v0", "origin": ORIGIN,
         "log_keys": keys.log_vkeys().map(|vkey| vkey.to_string()),
         "operator": role(&operator.seed), "supervisor": role(&supervisor.seed), "vault": role(keys.vault()),
-        "readers": [],
-        "types": ["build", "charter", "code-review", "heartbeat", "incident", "issuer-close", "issuer-open", "rebuild", "update"],
+        "readers": readers,
+        "types": [
+            "access", "build", "charter", "code-review", "erasure", "heartbeat", "incident", "issuer-close", "issuer-open",
+            "rebuild", "update",
+        ],
         "raw": false, "sites": [{"code": "CH-ZH-1", "name": "Zurich"}], "cosign": {}, "built_here_only": false,
     });
     let subject = json!([{"digest": {"sha256": Hash::of(ORIGIN.as_bytes()).hex()}}]);

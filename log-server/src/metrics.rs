@@ -87,6 +87,8 @@ pub struct Metrics {
     pub published_at: Gauge<u64, AtomicU64>,
     /// Free bytes where the objects are.
     pub free_bytes: Gauge<u64, AtomicU64>,
+    /// Sealed records that a published erasure names and that are not zero yet.
+    pub erasures_due: Gauge,
     /// 1 when events are admitted.
     pub ready: Gauge,
     /// 1 when the policy asks for no witness.
@@ -115,6 +117,7 @@ impl Metrics {
             published_size: Gauge::default(),
             published_at: Gauge::default(),
             free_bytes: Gauge::default(),
+            erasures_due: Gauge::default(),
             ready: Gauge::default(),
             unwitnessed: Gauge::default(),
             connections: Gauge::default(),
@@ -141,6 +144,7 @@ impl Metrics {
         registry.register("published_size", "Entries of the published checkpoint", m.published_size.clone());
         registry.register("published_at", "Unix time of the last publication", m.published_at.clone());
         registry.register("free_bytes", "Free bytes where the objects are", m.free_bytes.clone());
+        registry.register("erasures_due", "Records to erase, named by a published erasure", m.erasures_due.clone());
         registry.register("ready", "1 when events are admitted", m.ready.clone());
         registry.register("unwitnessed", "1 when the policy asks for no witness", m.unwitnessed.clone());
         registry.register("connections", "Open connections", m.connections.clone());

@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use vitrine_spec::limits::{RECORD_BYTES_MAX, TILE_WIDTH};
+use vitrine_spec::sealing::is_erased;
 use vitrine_spec::text::decimal;
 use vitrine_spec::tiles::BundleId;
 use vitrine_spec::tree::LeafIndex;
@@ -184,24 +185,31 @@ pub fn decode_span(span: Span, bytes: &[u8]) -> Result<Vec<(u64, Range<usize>)>,
     }
 }
 
-/// Overwrites records with zeros, length kept; what of `indices` the object holds, and whether any byte changed.
-pub fn zero(
-    span: Span,
-    bytes: &mut [u8],
-    indices: &BTreeSet<LeafIndex>,
-) -> Result<(BTreeSet<LeafIndex>, bool), FrameError> {
-    let (mut found, mut changed) = (BTreeSet::new(), false);
+/// Which records were overwritten with zeros.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Zeroed {
+    /// Those that the object holds.
+    pub held: BTreeSet<LeafIndex>,
+    /// Those of them that were not zero before.
+    pub changed: BTreeSet<LeafIndex>,
+}
+
+/// Overwrites those of the wanted records that an object holds with zeros, length kept.
+pub fn zero(span: Span, bytes: &mut [u8], wanted: &BTreeSet<LeafIndex>) -> Result<Zeroed, FrameError> {
+    let mut zeroed = Zeroed::default();
     for (index, place) in decode_span(span, bytes)? {
         let index = LeafIndex::new(index);
-        if !indices.contains(&index) {
+        if !wanted.contains(&index) {
             continue;
         }
         let record = bytes.get_mut(place).unwrap_or_default();
-        changed |= record.iter().any(|byte| *byte != 0);
-        record.fill(0);
-        found.insert(index);
+        if !is_erased(record) {
+            record.fill(0);
+            zeroed.changed.insert(index);
+        }
+        zeroed.held.insert(index);
     }
-    Ok((found, changed))
+    Ok(zeroed)
 }
 
 /// The object that stands for an entry, when there is one.
@@ -341,10 +349,11 @@ mod tests {
         // [S-31]
         let span = Span { first: 0, end: 10 };
         let (mut bytes, before) = (object(), object());
-        let [wanted, held] = [vec![6, 7], vec![7]].map(|all| all.into_iter().map(LeafIndex::new).collect());
-        assert_eq!(zero(span, &mut bytes, &wanted).unwrap(), (BTreeSet::clone(&held), true));
+        let [wanted, held] = [vec![6, 7], vec![7]].map(|all| BTreeSet::from_iter(all.into_iter().map(LeafIndex::new)));
+        let zeroed = zero(span, &mut bytes, &wanted).unwrap();
+        assert_eq!(zeroed, Zeroed { held: held.clone(), changed: held.clone() });
         assert_eq!((&bytes[..28], &bytes[28..]), (&before[..28], &[0; 5][..]));
-        assert_eq!(zero(span, &mut bytes, &wanted).unwrap(), (held, false));
+        assert_eq!(zero(span, &mut bytes, &wanted).unwrap(), Zeroed { held, changed: BTreeSet::new() });
         assert!(zero(span, &mut bytes[..20], &wanted).is_err());
     }
 

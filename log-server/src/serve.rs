@@ -3,6 +3,7 @@
 //! Order: locks, socket, log (steps 1 to 4 of "Open"), reads, then on the writer's thread index, guard and batches.
 //! Not here: what each of them does.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use vitrine_spec::admission::{Logged, Query};
 use vitrine_spec::key::Vkey;
 use vitrine_spec::limits::{POLICY_BYTES_MAX, POLICY_SIGNATURES_MAX};
 use vitrine_spec::policy::Policy;
-use vitrine_spec::tree::TreeSize;
+use vitrine_spec::tree::{LeafIndex, TreeSize};
 
 use crate::admission::{Admission, Lookup};
 use crate::config::{Config, LEAVE_WAIT, READS_MAX, REQUEST_HEAD_WAIT, WITNESS_WAIT};
@@ -321,7 +322,7 @@ struct Starting {
 }
 
 impl Starting {
-    fn run(self, log: Log, mailbox: std::sync::mpsc::Receiver<Wake>) -> Result<(), ServeError> {
+    fn run(self, mut log: Log, mailbox: std::sync::mpsc::Receiver<Wake>) -> Result<(), ServeError> {
         let head = Arc::clone(log.head());
         let (index, state, opened) =
             Index::open(&self.config.dir, &log.reader(), self.keys.origin(), (head.size, head.root), &|step| {
@@ -331,7 +332,9 @@ impl Starting {
             Opened::CaughtUp(size) => tracing::info!(%size, head = %head.size, "the index is caught up"),
             Opened::Rebuilt(why) => tracing::warn!("the index was rebuilt: {why}"),
         }
+        let erases = self.erase(&mut log, &index)?;
         let index = Arc::new(index);
+        // From here on sealed records can be read.
         self.view.set_index(Arc::clone(&index));
         let post = self.post.clone();
         let _flushing = index
@@ -367,6 +370,7 @@ impl Starting {
             self.keys.origin().clone(),
             state.clone(),
             Arc::clone(&index) as Arc<dyn Lookup>,
+            Box::new(|_| None),
             Arc::clone(&self.view.metrics),
             Box::new(move || send(&post, Wake::Pool)),
         ));
@@ -388,6 +392,7 @@ impl Starting {
                 policy: self.policy.clone(),
                 state,
                 cosigned,
+                erases,
                 batch_every: self.config.batch_every,
                 free_bytes_min: self.config.free_bytes_min,
                 sign_at_once: self.sign_at_once,
@@ -399,6 +404,20 @@ impl Starting {
         )
         .map_err(system("the thread of the index"))?;
         Ok(writer.run()?)
+    }
+
+    /// Carries out every published erasure whose record is not zero, and gives the entries whose records are to be erased
+    /// when the head is published [S-32].
+    fn erase(&self, log: &mut Log, index: &Index) -> Result<Vec<LeafIndex>, ServeError> {
+        let published = log.published().size.get();
+        let (due, later): (Vec<_>, Vec<_>) =
+            index.erased()?.into_iter().partition(|(_, erasure)| erasure.get() < published);
+        let mut due: BTreeSet<LeafIndex> = due.into_iter().map(|(target, _)| target).collect();
+        while !due.is_empty() {
+            self.view.set_step(Step::Index(format!("{} records that must be zero are looked at", due.len())));
+            writer::tell(&log.erase_next(&mut due).map_err(Ended::from)?);
+        }
+        Ok(later.into_iter().map(|(target, _)| target).collect())
     }
 
     /// Serves reads until the server is told to leave; nothing is signed.

@@ -13,10 +13,12 @@ use std::time::{Duration, Instant};
 use vitrine_spec::note::Signature;
 use vitrine_spec::policy::{LineName, Policy};
 use vitrine_spec::state::{Effects, State};
+use vitrine_spec::tree::LeafIndex;
 
 use crate::admission::{Admission, Admitted};
 use crate::batch::Item;
 use crate::config::{LEAVE_WAIT, SIGN_ANEW_EVERY, WATCH_EVERY, WITNESS_WAIT};
+use crate::erase::Erased;
 use crate::guard::{Cosigned, mark, old_directory};
 use crate::index::Index;
 use crate::indexer::{Indexer, Job};
@@ -74,6 +76,8 @@ pub struct Parts {
     pub state: State,
     /// The guard's cosignatures of the head.
     pub cosigned: Cosigned,
+    /// Entries whose sealed records the head erases, as soon as it is published.
+    pub erases: Vec<LeafIndex>,
     /// Shortest time between the starts of two batches.
     pub batch_every: Duration,
     /// Free bytes under which admission stops.
@@ -96,6 +100,8 @@ struct Current {
     published: bool,
     /// What the published state lacks of this head.
     effects: Arc<Vec<Effects>>,
+    /// Entries whose sealed records this head erases, once it is published.
+    erases: Vec<LeafIndex>,
     begun: Instant,
 }
 
@@ -108,6 +114,8 @@ pub struct Writer {
     /// The state at the head's size, until the first publication of this run takes it.
     first: Option<State>,
     indexer: Indexer,
+    /// Entries whose sealed records are to be erased: the erasure is published.
+    due: BTreeSet<LeafIndex>,
     /// Claims that are being settled.
     holds: usize,
     stopped: bool,
@@ -137,6 +145,7 @@ impl Writer {
             changed: true,
             published: false,
             effects: Arc::default(),
+            erases: parts.erases.clone(),
             begun: Instant::now(),
         };
         let last_signed = (!parts.sign_at_once).then(Instant::now);
@@ -147,6 +156,7 @@ impl Writer {
             mailbox,
             report,
             current,
+            due: BTreeSet::new(),
             holds: 0,
             stopped: false,
             leaving: None,
@@ -167,6 +177,7 @@ impl Writer {
             self.publish_if_due()?;
             self.begin_if_due()?;
             self.publish_if_due()?; // a policy without witnesses has its quorum at once
+            self.erase_if_due()?;
             if self.may_leave() {
                 return self.close();
             }
@@ -211,6 +222,9 @@ impl Writer {
 
     /// How long the mailbox may be silent before there is something to do.
     fn patience(&self) -> Duration {
+        if !self.due.is_empty() {
+            return Duration::ZERO;
+        }
         let waits_for_turn =
             self.current.published && !self.parts.admission.is_empty() && !self.stopped && self.holds == 0;
         match self.last_begin {
@@ -282,7 +296,17 @@ impl Writer {
         });
         self.current.changed = false;
         self.current.published = true;
+        self.due.append(&mut std::mem::take(&mut self.current.erases).into_iter().collect());
         self.parts.view.set_quorum(None);
+        Ok(())
+    }
+
+    /// Erases what is due in one object of sealed records; the batches that wait come between two [S-31].
+    fn erase_if_due(&mut self) -> Result<(), Ended> {
+        if !self.due.is_empty() {
+            tell(&self.parts.log.erase_next(&mut self.due)?);
+        }
+        self.parts.view.metrics.erasures_due.set(i64::try_from(self.due.len()).unwrap_or(i64::MAX));
         Ok(())
     }
 
@@ -297,14 +321,17 @@ impl Writer {
         if !((pool && rested) || anew) {
             return Ok(());
         }
-        let (mut entries, mut effects, mut items) = (Vec::new(), Vec::new(), Vec::new());
-        for Admitted { index, event, effects: change, item } in self.parts.admission.take() {
+        let (mut entries, mut effects, mut items, mut erases) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for admitted in self.parts.admission.take() {
+            let Admitted { index, event, effects: change, item, erases: targets } = admitted;
             entries.push((index, event));
             effects.push(change);
             items.push(item);
+            erases.extend(targets);
         }
         self.begin(&items)?;
         self.current.effects = Arc::new(effects);
+        self.current.erases = erases;
         self.ask(&[])?;
         if entries.is_empty() {
             return Ok(());
@@ -346,6 +373,7 @@ impl Writer {
             changed: true,
             published: false,
             effects: std::mem::take(&mut self.current.effects),
+            erases: std::mem::take(&mut self.current.erases),
             begun: Instant::now(),
         };
         let _inside = self.parts.runtime.enter();
@@ -356,7 +384,7 @@ impl Writer {
     /// Whether the writer was told to leave and nothing admitted waits any more, or has waited long enough.
     fn may_leave(&self) -> bool {
         self.leaving.is_some_and(|since| {
-            let done = self.current.published && self.parts.admission.is_empty();
+            let done = self.current.published && self.parts.admission.is_empty() && self.due.is_empty();
             done || self.stopped || since.elapsed() >= LEAVE_WAIT
         })
     }
@@ -365,11 +393,30 @@ impl Writer {
         if !self.current.published {
             tracing::warn!("{}; it is part of the log and is published after the next start", self.missing());
         }
+        if !self.due.is_empty() {
+            tracing::warn!(
+                "{} records are not erased yet; the next start erases them before they can be read",
+                self.due.len()
+            );
+        }
         // What waits for the index comes first, then its flush.
         drop(self.indexer);
         self.parts.index.flush().map_err(|error| Ended::Index(error.to_string()))?;
         self.parts.log.close()?;
         Ok(())
+    }
+}
+
+/// Tells the operator what was erased, by index alone.
+pub(crate) fn tell(erased: &Erased) {
+    let shown = |of: &BTreeSet<LeafIndex>| {
+        of.first().zip(of.last()).map(|(first, last)| format!("{} between the entries {first} and {last}", of.len()))
+    };
+    if let Some(shown) = shown(&erased.anew) {
+        tracing::info!("sealed records erased: {shown}");
+    }
+    if let Some(shown) = shown(&erased.missing) {
+        tracing::error!("sealed records missing that were to be erased: {shown}; run `log-server fsck`");
     }
 }
 

@@ -412,7 +412,7 @@ fn unfinished(sealed: bool) -> World {
 
 #[test]
 fn every_step_of_open() {
-    // [S-11] [S-12] [S-13] [S-14] [S-31]
+    // [S-11] [S-12] [S-13] [S-14] [S-31] [S-32]
     for (sealed, pinned) in [(false, STEPS_OF_OPEN), (true, STEPS_OF_SEALED_OPEN)] {
         let world = unfinished(sealed);
         let (steps, fired) = every_fault(&world, |world| drop(world.open()));

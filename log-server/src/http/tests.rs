@@ -167,6 +167,7 @@ async fn server(setting: Setting) -> Server {
             keys.origin().clone(),
             state.clone(),
             Arc::clone(&index) as Arc<dyn crate::admission::Lookup>,
+            Box::new(|_| None),
             metrics,
             Box::new(move || wake.send(Wake::Pool).unwrap_or(())),
         )
@@ -187,6 +188,7 @@ async fn server(setting: Setting) -> Server {
         policy: policy.clone(),
         state,
         cosigned: Cosigned::default(),
+        erases: Vec::new(),
         batch_every: Duration::from_millis(5),
         free_bytes_min: 0,
         sign_at_once: setting.accept_clock,
