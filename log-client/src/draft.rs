@@ -732,6 +732,37 @@ mod tests {
     }
 
     #[test]
+    fn an_erasure_is_about_its_targets_or_about_a_person() {
+        let mut records = draft(
+            "erasure",
+            &["reason=retention", "authority=case 7", "places=tapes@2027-03-31", "places=mirror@2026-12-01"],
+        );
+        let at = At { issuer: "gateway".to_owned(), epoch: 1, seq: 3 };
+        let target = |digit: &str| Value::object([("event_id", digit.repeat(64).into()), ("at", at.value())]);
+        records.body.set("targets", Value::Array(vec![target("1"), target("2")]));
+        records.issuer = "operator".to_owned();
+        let event = records.event().unwrap();
+        check_members(&event).unwrap();
+        assert_eq!(event.body("class").and_then(Value::as_text), Some("record"));
+        let subject = ["1", "2"].map(|digit| digest_subject(&digit.repeat(64)));
+        assert_eq!(event.statement().get("subject"), Some(&Value::Array(subject.to_vec())));
+        let Some(Value::Array(places)) = event.body("places") else { unreachable!("places") };
+        assert_eq!(places[0].get("place").and_then(Value::as_text), Some("tapes"), "in the order given");
+        let mut person = draft("erasure", &["reason=data-subject", "authority=case 8"]);
+        person.digests = BTreeMap::from([("sha256".to_owned(), "3".repeat(64))]);
+        let event = person.event().unwrap();
+        check_members(&event).unwrap();
+        assert_eq!(event.body("class").and_then(Value::as_text), Some("subject"));
+        assert!(draft("erasure", &["places=tapes"]).event().is_err());
+    }
+
+    #[test]
+    fn a_sealing_key_needs_its_wraps() {
+        let failure = draft("sealing-key", &[]).event().unwrap_err();
+        assert_eq!(failure.code, "event.sealing-key");
+    }
+
+    #[test]
     fn streams_and_types_of_an_opening() {
         let vkey = crate::keyfile::generate("farm.example.com").unwrap().vkey().to_string();
         let open = draft(

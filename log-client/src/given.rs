@@ -233,3 +233,42 @@ pub fn attachment(text: &str) -> Result<Attached, Failure> {
     let name = Path::new(path).file_name().map(|name| name.to_string_lossy().into_owned());
     Ok(Attached { sha256, size, media_type: media_type.to_owned(), name })
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::world::{World, values};
+    use vitrine_spec::words::{Name, Time};
+
+    #[test]
+    fn a_sealed_event_is_referred_to_with_its_place_and_erased_by_it() {
+        let world = World::access();
+        let (issuer, now) = (Name::new("gateway").unwrap(), crate::world::NOW);
+        let key = crate::world::event_key("gateway");
+        let made = crate::readers::sealer(&world, &world.policy(), &world.fingerprint(), &issuer, &key, now);
+        let signed = made.unwrap().0.seal(vec![values("1")], Time::new(now)).unwrap();
+        let indices: Vec<usize> = signed.iter().map(|event| world.submit_signed(event).unwrap()).collect();
+        let dir = tempfile::tempdir().unwrap();
+        let (proof, kept) = (dir.path().join("a.tlog-proof"), dir.path().join("a.json"));
+        std::fs::write(&proof, world.proof(indices[1], None)).unwrap();
+        std::fs::write(&kept, signed[1].waiting().submission()).unwrap();
+        let id = signed[1].event_id.hex();
+        let at = At { issuer: "gateway".to_owned(), epoch: 1, seq: 3 };
+        for file in [&proof, &kept] {
+            assert_eq!(target(file.to_str().unwrap(), None).unwrap(), (id.clone(), at.clone()));
+            let (reference, _) = reference(&format!("about={}", file.display())).unwrap();
+            assert_eq!((reference.event_id, reference.at), (id.clone(), Some(at.clone())));
+        }
+        let by_place = format!("{id}@gateway/1/3");
+        assert_eq!(target(&by_place, None).unwrap(), (id.clone(), at.clone()));
+        let (found, _) = reference(&format!("about={by_place}")).unwrap();
+        assert_eq!((found.at, found.origin), (Some(at), None));
+        let (elsewhere, _) = reference(&format!("about={id}@example.com/log")).unwrap();
+        assert_eq!((elsewhere.at, elsewhere.origin.as_deref()), (None, Some("example.com/log")));
+        std::fs::write(&proof, world.proof(indices[0], None)).unwrap();
+        let failure = target(proof.to_str().unwrap(), None).unwrap_err();
+        assert!(failure.to_string().contains("sealing-key"), "{failure}");
+        assert_eq!(target("7", None).unwrap_err().code, "event.target", "an index needs the log");
+    }
+}

@@ -38,7 +38,7 @@ use crate::batch::Remote;
 use crate::commands::charter;
 use crate::deliver::Clock;
 use crate::draft::{Chain, Draft, Subject};
-use crate::event_file::{EventFile, Members};
+use crate::event_file::{EventFile, Members, int, number};
 use crate::http::{HttpError, Problem};
 use crate::place::ZEROS;
 use crate::policies::{self, Given, Keys};
@@ -221,6 +221,38 @@ fn open_gateway() -> EventFile {
     event.sign(&event_key("gateway")).unwrap();
     event.sign(&event_key("operator")).unwrap();
     event
+}
+
+/// A next version of the charter that names a further reader.
+pub(crate) fn add_reader(world: &World) {
+    let state = world.state.borrow();
+    let index = state.charter.as_ref().unwrap().index.get() as usize;
+    let last = state.issuer("operator").unwrap().last.unwrap();
+    drop(state);
+    let before = world.event(index);
+    let mut statement = before.statement().clone();
+    let predicate = statement.entry("predicate").unwrap();
+    let hdr = predicate.entry("hdr").unwrap();
+    hdr.set("seq", number(last.seq + 1));
+    hdr.set("prev", last.event_id.hex().into());
+    hdr.set("cosigners", Value::Array(vec![event_key("supervisor").vkey().keyid().into()]));
+    let body = predicate.entry("body").unwrap();
+    let version = body.get("version").and_then(int).unwrap() + 1;
+    body.set("version", number(version));
+    body.set("prev", before.id().hex().into());
+    let Some(Value::Array(mut readers)) = body.get("readers").cloned() else { panic!("readers") };
+    let name = format!("vault-{version}");
+    readers.push(Value::object([
+        ("name", name.as_str().into()),
+        ("role", "vault".into()),
+        ("sign", event_key(&name).vkey().to_string().into()),
+        ("seal", b64(&ReaderSeed::new([1 + version as u8; 32]).public()).into()),
+    ]));
+    body.set("readers", Value::Array(readers));
+    let mut event = EventFile::unsigned(statement);
+    event.sign(&event_key("operator")).unwrap();
+    event.sign(&event_key("supervisor")).unwrap();
+    world.append(&event.leaf()).unwrap();
 }
 
 /// An access with this `native_id`.

@@ -398,3 +398,67 @@ fn a_log_that_says_at_once_is_not_asked_in_a_rush() {
     assert!(outcome.waiting.is_some());
     assert_eq!(desk.watch.pauses.borrow().len(), 20, "a quarter of a second at least");
 }
+
+/// What a gateway sealed, as its spool holds it.
+fn sealed(desk: &Desk, many: u32) -> Vec<Record> {
+    let issuer = vitrine_spec::words::Name::new("gateway").unwrap();
+    let (world, now) = (&desk.world, crate::world::NOW);
+    let made = crate::readers::sealer(world, &desk.policy, &world.fingerprint(), &issuer, &desk.key, now);
+    let values = (0..many).map(|number| crate::world::values(&number.to_string())).collect();
+    let signed = made.unwrap().0.seal(values, vitrine_spec::words::Time::new(now)).unwrap();
+    signed.iter().map(crate::sealer::Signed::waiting).collect()
+}
+
+fn access_desk(bends: &[Bend]) -> Desk {
+    let world = World::access();
+    world.bends.borrow_mut().extend(bends);
+    Desk { policy: world.policy(), world, key: event_key("gateway"), ..Desk::new(&[]) }
+}
+
+#[test]
+fn sealed_records_go_with_their_events_and_after_a_lost_answer_unchanged() {
+    for many in [1, 3] {
+        let desk = access_desk(&[Bend::Lost]);
+        let spool = desk.spool();
+        let mut parcels = spool.add("log", sealed(&desk, many)).unwrap();
+        let (ended, outcome) = desk.deliver(&spool, &mut parcels[0]);
+        ended.unwrap();
+        assert!(outcome.delivered.iter().all(|delivered| delivered.duplicate && delivered.proof.is_none()));
+        assert_eq!(desk.world.read_all().len() as u32, many);
+        let bodies = desk.world.bodies.borrow();
+        assert_eq!((bodies.len(), &bodies[0]), (2, &bodies[1]));
+        for delivered in &outcome.delivered {
+            let leaf = EventFile::parse(&delivered.proven.leaf).unwrap();
+            answer::submission(&desk.policy, leaf.payload(), &delivered.proven.print(), desk.watch.now()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_sealed_record_whose_place_is_taken_is_kept_and_never_moved() {
+    let desk = access_desk(&[]);
+    let mine = sealed(&desk, 2);
+    for other in sealed(&desk, 1) {
+        desk.world.submit(other.submission().into_bytes()).unwrap();
+    }
+    let size = desk.world.size();
+    let spool = desk.spool();
+    let mut parcels = spool.add("log", mine.clone()).unwrap();
+    let (ended, outcome) = desk.deliver(&spool, &mut parcels[0]);
+    ended.unwrap();
+    assert_eq!((outcome.delivered.len(), outcome.rejected.len(), outcome.signed_again), (0, 3, 0));
+    assert_eq!(desk.world.size(), size);
+    assert_eq!(
+        (outcome.rejected[0].problem.code.as_str(), outcome.rejected[1].problem.code.as_str()),
+        ("position", "skipped")
+    );
+    assert!(outcome.rejected.iter().all(|rejected| rejected.now.unwrap().contains("seal the values again")));
+    let kept = std::fs::read_to_string(&outcome.rejected[2].kept).unwrap();
+    assert_eq!(
+        kept,
+        mine[2].submission(),
+        "with its record, which the readers can open once its sealing key is logged"
+    );
+    assert_eq!(spool.pending().unwrap().len(), 0);
+    assert_eq!(exit_of(&[outcome]), Exit::NotVerified);
+}
