@@ -51,6 +51,8 @@ enum Command {
     Event(event::EventCommand),
     /// Put events into a log, each with its proof; what cannot be sent now waits in a spool
     Submit(submit::Submit),
+    /// Own one issuer's chain for many workers: each access is logged before it is made
+    Gateway(Box<crate::gateway::Gateway>),
     /// Say what anything is: proof, checkpoint, note, event, policy, trust file, key, tile, bundle; verifies nothing
     Show(show::Show),
     /// Proofs that an entry is logged
@@ -82,6 +84,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Policy(command) => policy::run(command, &out),
         Command::Event(command) => event::run(command, &out),
         Command::Submit(args) => submit::run(args, &out),
+        Command::Gateway(args) => crate::gateway::run(*args, &out),
         Command::Show(args) => show::run(args, &out),
         Command::Proof(command) => proof::run(command, &out),
         Command::Open(args) => open::run(args, &out),
@@ -139,6 +142,7 @@ mod tests {
             "submit",
             "open",
             "opening verify",
+            "gateway",
             "verify-update",
             "audit",
         ] {

@@ -11,6 +11,11 @@ pub fn now() -> u64 {
     u64::try_from(Timestamp::now().as_second()).unwrap_or(0)
 }
 
+/// Now, in milliseconds since 1970.
+pub fn now_ms() -> i64 {
+    Timestamp::now().as_millisecond()
+}
+
 /// `now`, seconds since 1970, or `2026-11-24T08:00:00Z`.
 pub fn parse(text: &str) -> Result<u64, Failure> {
     if text == "now" {

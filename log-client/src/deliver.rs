@@ -74,6 +74,8 @@ pub struct Outcome {
     pub sent: bool,
     /// Why the rest is not logged yet.
     pub waiting: Option<String>,
+    /// The code of that, where the log gave one.
+    pub waiting_code: Option<String>,
 }
 
 /// Time, so that a test needs none.
@@ -104,8 +106,18 @@ pub struct Courier<'a, R: Remote, C: Clock> {
 enum Step {
     /// Something changed: go on at once.
     Onward,
-    /// Nothing now: why, and how long the log asks to wait.
-    Later(String, Option<Duration>),
+    /// Nothing now.
+    Later(Later),
+}
+
+/// Why nothing can be done now.
+#[derive(Default)]
+struct Later {
+    why: String,
+    /// How long the log asks to wait.
+    pause: Option<Duration>,
+    /// The code that it gave.
+    code: Option<String>,
 }
 
 impl<R: Remote, C: Clock> Courier<'_, R, C> {
@@ -120,10 +132,10 @@ impl<R: Remote, C: Clock> Courier<'_, R, C> {
             if parcel.records.is_empty() {
                 break;
             }
-            let (why, pause) = match step {
+            let Later { why, pause, code } = match step {
                 Step::Onward if outcome.signed_again < REPLACE_ATTEMPTS + parcel.records.len() as u32 => continue,
-                Step::Onward => ("another writer takes every place first".to_owned(), None),
-                Step::Later(why, pause) => (why, pause),
+                Step::Onward => Later { why: "another writer takes every place first".to_owned(), ..Later::default() },
+                Step::Later(later) => later,
             };
             // As long as the log says, but never in a rush, or 0.25, 0.5, 1, 2, 4, 8, 8 … seconds, the last one cut to what is
             // left.
@@ -134,7 +146,7 @@ impl<R: Remote, C: Clock> Courier<'_, R, C> {
             );
             attempt += 1;
             if left.is_zero() || pause > left {
-                outcome.waiting = Some(why);
+                (outcome.waiting, outcome.waiting_code) = (Some(why), code);
                 break;
             }
             self.clock.pause(pause);
@@ -216,7 +228,8 @@ impl<R: Remote, C: Clock> Courier<'_, R, C> {
         }
         if kept && !moved {
             // What another writer has put there is not published yet, or the log contradicts itself: time can mend the first.
-            return Ok(Step::Later("the log refuses the very place that it names".to_owned(), None));
+            let why = "the log refuses the very place that it names".to_owned();
+            return Ok(Step::Later(Later { why, ..Later::default() }));
         }
         Ok(Step::Onward)
     }
@@ -267,7 +280,7 @@ impl<R: Remote, C: Clock> Courier<'_, R, C> {
     /// A fault in an answer: wait for witnesses, or end the command with the answer kept.
     fn fault(&self, fault: AnswerFault, bytes: &[u8]) -> Result<Step, Failure> {
         match fault {
-            AnswerFault::Quorum(_) => Ok(Step::Later(fault.to_string(), None)),
+            AnswerFault::Quorum(_) => Ok(Step::Later(Later { why: fault.to_string(), ..Later::default() })),
             AnswerFault::NotTheLog(_) => Err(Failure::from(fault)),
             AnswerFault::Misbehaved(_) => {
                 let kept = self.spool.keep_evidence(bytes)?;
@@ -286,7 +299,8 @@ impl<R: Remote, C: Clock> Courier<'_, R, C> {
     ) -> Result<Step, Failure> {
         let mut gone = BTreeSet::new();
         let mut broken_chains = BTreeSet::new();
-        let mut later_reason: Option<(String, Option<Duration>)> = None;
+        let mut later_reason: Option<Later> = None;
+        let wait = |problem: Problem| Later { why: problem.detail, pause: None, code: Some(problem.code) };
         for (at, fate) in fates {
             let (Some(record), Some(event)) = (parcel.records.get_mut(at), events.get(at)) else { continue };
             let issuer = event.header_text("issuer").unwrap_or_default().to_owned();
@@ -336,10 +350,10 @@ impl<R: Remote, C: Clock> Courier<'_, R, C> {
                             if movable && chained && broken_chains.contains(&issuer) {
                                 record.unplaced = true;
                             }
-                            later_reason.get_or_insert((problem.detail, None));
+                            later_reason.get_or_insert_with(|| wait(problem));
                         }
                         "rate" | "quota" | "quorum-unavailable" | "disk-full" | "starting" | "clock" | "pending" => {
-                            later_reason.get_or_insert((problem.detail, None));
+                            later_reason.get_or_insert_with(|| wait(problem));
                         }
                         "position" if movable && chained => {
                             record.unplaced = true;
@@ -374,7 +388,7 @@ impl<R: Remote, C: Clock> Courier<'_, R, C> {
             self.spool.store(parcel)?;
         }
         Ok(match later_reason {
-            Some((why, pause)) if !progress => Step::Later(why, pause),
+            Some(later) if !progress => Step::Later(later),
             Some(_) | None => Step::Onward,
         })
     }
@@ -391,7 +405,11 @@ fn later(error: &HttpError) -> Step {
         }
         other => other.to_string(),
     };
-    Step::Later(why, pause)
+    let code = match error {
+        HttpError::Status { problem: Some(problem), .. } => Some(problem.code.clone()),
+        _ => None,
+    };
+    Step::Later(Later { why, pause, code })
 }
 
 fn event_of(record: &Record) -> Result<EventFile, Failure> {

@@ -1,4 +1,4 @@
-//! The one module that opens sockets: bounded requests to a log (design.md 4).
+//! The one module that opens connections: bounded requests to a log (design.md 4).
 //!
 //! No redirects, a limit on time and bytes of every answer, and no answer is believed: what it holds is checked by those
 //! who asked. Not here: proofs, signatures, retries (`submit` decides when to ask again).

@@ -1,7 +1,7 @@
 //! The client of a Vitrine log: for issuers, customers, monitors and the supervisor (cli.md; design.md 5).
 //!
 //! Modules in reading order; a module uses only those above it. The verdicts are pure functions of `vitrine_spec`;
-//! `verify_update` and everything it uses opens no socket: `http` is the only module that does.
+//! `verify_update` and everything it uses opens no socket: `http` asks logs, `gateway` listens on loopback, nothing else does.
 
 pub mod limits;
 pub mod exit;
@@ -23,6 +23,7 @@ pub mod batch;
 pub mod sealer;
 pub mod readers;
 pub mod deliver;
+pub mod gateway;
 pub mod replay;
 pub mod sealed_source;
 pub mod audit;

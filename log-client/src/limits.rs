@@ -101,6 +101,24 @@ pub const WINDOW_SECONDS: u64 = 3_600;
 /// Events after its sealing key for which a window key may be used (leaf-format.md 6).
 pub const WINDOW_EVENTS: u64 = 65_536;
 
+/// Accesses that wait in a gateway for their turn: one full batch, and the one that fills meanwhile.
+pub const GATEWAY_QUEUE_MAX: usize = 2 * GATEWAY_BATCH_MAX;
+
+/// Accesses that a gateway seals at once: with a sealing key and a heartbeat they are one batch of a log.
+pub const GATEWAY_BATCH_MAX: usize = 2_048;
+
+/// Accesses of one request to a gateway.
+pub const ACCESSES_PER_REQUEST_MAX: usize = 1_024;
+
+/// Bytes of a request to a gateway: the most accesses with 4 kB of fields each.
+pub const ACCESS_BODY_BYTES_MAX: usize = ACCESSES_PER_REQUEST_MAX * 4 * 1024;
+
+/// Parcels that wait in a gateway's spool: a day at ten a second; each holds one or more sealed accesses.
+pub const GATEWAY_PARCELS_MAX: usize = 864_000;
+
+/// Longest time that the keeper of a gateway's spool tries before it says why it could not deliver.
+pub const CARRY_SLICE: Duration = Duration::from_secs(10);
+
 /// Bytes of the answer about the charter: two leaves as base64, their paths, and a checkpoint.
 pub const CHARTER_BYTES_MAX: u64 = 512 * 1024;
 
@@ -112,3 +130,4 @@ const _: () = assert!(OPENING_BYTES_MAX > 24 * (1_024 + 64));
 const _: () = assert!(SEALED_CHUNK_BYTES < SEALED_ENTRIES_MAX * 1_088, "bytes, not entries, end most reads");
 const _: () = assert!(READ_REQUEST_S < 300);
 const _: () = assert!(SUBMIT_TIMEOUT.as_secs() > 60, "the log's own answer comes first");
+const _: () = assert!(GATEWAY_BATCH_MAX + 2 <= BATCH_LINES_MAX && ACCESSES_PER_REQUEST_MAX <= GATEWAY_BATCH_MAX);

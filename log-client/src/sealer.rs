@@ -121,6 +121,11 @@ impl Sealer {
         self.next
     }
 
+    /// The log's name.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
     /// The epoch.
     pub fn epoch(&self) -> u32 {
         self.epoch

@@ -14,6 +14,7 @@
 //! ```
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -60,6 +61,11 @@ impl Record {
         }
     }
 
+    /// Bytes of its line in a batch, but for the names of the members.
+    fn bytes(&self) -> usize {
+        self.envelope.len() + self.sealed.as_ref().map_or(0, String::len) + 1
+    }
+
     /// What is kept of it: an event file, or the submission where there is more than the event.
     fn kept(&self) -> String {
         if self.sealed.is_some() { self.submission() } else { self.envelope.clone() }
@@ -70,6 +76,8 @@ impl Record {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parcel {
     number: u64,
+    /// Parcels whose records it has taken over; their files go when its own is written again.
+    also: Vec<u64>,
     /// The log's URL.
     pub log: String,
     /// In the order in which they are to be logged.
@@ -92,14 +100,30 @@ pub struct Spool {
 
 /// `vitrine/spool` in the user's state folder.
 pub fn default_dir() -> Result<PathBuf, Failure> {
+    state_dir().map(|state| state.join("spool"))
+}
+
+/// `vitrine/gateway/<issuer>` there: a gateway holds its spool as long as it runs.
+pub fn gateway_dir(issuer: &str) -> Result<PathBuf, Failure> {
+    state_dir().map(|state| state.join("gateway").join(issuer))
+}
+
+fn state_dir() -> Result<PathBuf, Failure> {
     std::env::var_os("XDG_STATE_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".local/state")))
-        .map(|state| state.join("vitrine/spool"))
+        .map(|state| state.join("vitrine"))
         .ok_or_else(|| {
             Failure::usage("spool.dir", "there is no place for the spool: neither XDG_STATE_HOME nor HOME is set")
                 .now("give one with --spool DIR")
         })
+}
+
+impl Parcel {
+    /// The numbers of what it holds.
+    pub fn numbers(&self) -> impl Iterator<Item = u64> + '_ {
+        std::iter::once(self.number).chain(self.also.iter().copied())
+    }
 }
 
 impl Spool {
@@ -163,12 +187,12 @@ impl Spool {
         let mut parcels: Vec<Parcel> = Vec::new();
         let mut bytes = 0;
         for record in records {
-            let next = record.envelope.len() + record.sealed.as_ref().map_or(0, String::len) + 1;
+            let next = record.bytes();
             let full = parcels
                 .last()
                 .is_none_or(|parcel| parcel.records.len() == BATCH_LINES_MAX || bytes + next > BATCH_BYTES_MAX / 2);
             if full {
-                parcels.push(Parcel { number, log: log.to_owned(), records: Vec::new() });
+                parcels.push(Parcel { number, also: Vec::new(), log: log.to_owned(), records: Vec::new() });
                 number += 1;
                 bytes = 0;
             }
@@ -186,16 +210,52 @@ impl Spool {
     /// Replaces a parcel by what it holds now; one without records is removed. Durable when it returns.
     pub fn store(&self, parcel: &Parcel) -> Result<(), Failure> {
         let path = self.path(parcel.number);
-        if parcel.records.is_empty() {
-            return fs::remove_file(&path)
-                .and_then(|()| files::sync_parent(&path))
-                .map_err(|error| failed(&path, &error));
+        if !parcel.records.is_empty() {
+            files::replace(&path, self.text(parcel)?.as_bytes())?;
         }
+        let mut gone = parcel.also.clone();
+        if parcel.records.is_empty() {
+            gone.push(parcel.number);
+        }
+        for number in gone {
+            // What another one holds now is removed after it; a stop in between leaves events twice, which a log takes once.
+            let path = self.path(number);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(&path, &error)),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        files::sync_parent(&path).map_err(|error| failed(&path, &error))
+    }
+
+    fn text(&self, parcel: &Parcel) -> Result<String, Failure> {
+        let path = self.path(parcel.number);
         let mut text = line(&path, &Header { spool: VERSION.to_owned(), log: parcel.log.clone() })?;
         for record in &parcel.records {
             text.push_str(&line(&path, record)?);
         }
-        files::replace(&path, text.as_bytes())
+        Ok(text)
+    }
+
+    /// The parcels with these numbers, neighbours of one log put together as far as a batch holds them.
+    pub fn gather(&self, numbers: &[u64]) -> Result<Vec<Parcel>, Failure> {
+        let mut gathered: Vec<Parcel> = Vec::new();
+        for number in numbers {
+            let parcel = self.read(*number)?;
+            let size = |parcel: &Parcel| parcel.records.iter().map(Record::bytes).sum::<usize>();
+            match gathered.last_mut() {
+                Some(before)
+                    if before.log == parcel.log
+                        && before.records.len() + parcel.records.len() <= BATCH_LINES_MAX
+                        && size(before) + size(&parcel) <= BATCH_BYTES_MAX / 2 =>
+                {
+                    before.also.push(parcel.number);
+                    before.records.extend(parcel.records);
+                }
+                Some(_) | None => gathered.push(parcel),
+            }
+        }
+        Ok(gathered)
     }
 
     /// Keeps an event that the log refused.
@@ -239,7 +299,12 @@ impl Spool {
             return Err(damaged(format!("version `{}`, this program knows `{VERSION}`", header.spool)));
         }
         let records: Result<Vec<Record>, _> = lines.map(serde_json::from_str).collect();
-        Ok(Parcel { number, log: header.log, records: records.map_err(|error| damaged(error.to_string()))? })
+        Ok(Parcel {
+            number,
+            also: Vec::new(),
+            log: header.log,
+            records: records.map_err(|error| damaged(error.to_string()))?,
+        })
     }
 }
 
@@ -304,6 +369,26 @@ mod tests {
         let spool = Spool::open(dir.path(), Duration::ZERO).unwrap();
         let parcels = spool.add("http://a", (0..=BATCH_LINES_MAX).map(record).collect()).unwrap();
         assert_eq!(parcels.iter().map(|parcel| parcel.records.len()).collect::<Vec<_>>(), [BATCH_LINES_MAX, 1]);
+    }
+
+    #[test]
+    fn neighbours_go_together_and_are_forgotten_together() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::open(dir.path(), Duration::ZERO).unwrap();
+        for n in 1..=3 {
+            spool.add("http://a", vec![record(n)]).unwrap();
+        }
+        spool.add("http://b", vec![record(4)]).unwrap();
+        let mut gathered = spool.gather(&[1, 2, 3, 4]).unwrap();
+        assert_eq!(gathered.iter().map(|parcel| parcel.records.len()).collect::<Vec<_>>(), [3, 1]);
+        assert_eq!(gathered[0].numbers().collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(spool.pending().unwrap().len(), 4, "nothing is written before something changes");
+        gathered[0].records.remove(0);
+        spool.store(&gathered[0]).unwrap();
+        assert_eq!(spool.pending().unwrap()[0].records, [record(2), record(3)]);
+        gathered[0].records.clear();
+        spool.store(&gathered[0]).unwrap();
+        assert_eq!(spool.pending().unwrap().len(), 1);
     }
 
     #[test]
