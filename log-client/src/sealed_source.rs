@@ -10,6 +10,7 @@ use std::time::Duration;
 use vitrine_spec::checkpoint::Origin;
 use vitrine_spec::key::Seed;
 use vitrine_spec::request::ReadRequest;
+use vitrine_spec::sealing::OpenError;
 use vitrine_spec::words::Time;
 
 use crate::clock;
@@ -45,7 +46,7 @@ impl SealedSource for ReaderOf<'_> {
             // Signed anew each time: the same request twice would look like a replay.
             let authorization = self.authorization(from, to)?;
             match self.log.get_signed(&path, &authorization, bytes_max) {
-                Err(HttpError::Status { retry_after, status: 429 | 503, .. }) if attempt < READ_ATTEMPTS => {
+                Err(HttpError::Status { retry_after, status: 429 | 503 | 504, .. }) if attempt < READ_ATTEMPTS => {
                     std::thread::sleep(retry_after.unwrap_or(Duration::from_secs(1)).min(PAUSE_MAX));
                 }
                 Err(error) => return Err(refused(error, self.sign)),
@@ -125,6 +126,18 @@ pub fn one(source: &impl SealedSource, index: u64, bytes_max: u64) -> Result<Vec
     let found = decode(&bytes, index, index + 1).map_err(wrong)?;
     let record = found.first().and_then(|(_, range)| bytes.get(range.clone()));
     record.map(<[u8]>::to_vec).ok_or_else(|| wrong("the answer is empty".to_owned()))
+}
+
+/// Why a record does not open, without the value that broke its word: what does not hold shows no field.
+pub fn fault(error: &OpenError) -> String {
+    match error {
+        OpenError::Value(broken) => format!(
+            "the issuer sealed a value that breaks the table, in field {}, {}",
+            broken.field.number(),
+            broken.field.name()
+        ),
+        other => other.to_string(),
+    }
 }
 
 /// Puts one record into an answer.

@@ -155,7 +155,7 @@ fn describe(index: u64, event: &Event, erasure: &Erasure) -> String {
         erasure.places.iter().map(|found| format!("{} until {}", found.place, found.until)).collect();
     let places = if places.is_empty() { "none".to_owned() } else { places.join("; ") };
     format!(
-        "entry {index} erases {what}: {}, on the authority of {}; other places: {places}",
+        "entry {index} erases {what}, reason {}, on the authority of {}; other places: {places}",
         erasure.reason.name(),
         erasure.authority
     )

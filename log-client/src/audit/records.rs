@@ -29,7 +29,7 @@ use super::seen;
 use crate::exit::Failure;
 use crate::keyfile::ReaderKey;
 use crate::limits::RECORD_EVIDENCE_MAX;
-use crate::sealed_source::{SealedSource, decode};
+use crate::sealed_source::{SealedSource, decode, fault};
 
 /// Bundles whose records are opened at once.
 const CHUNK: usize = 8;
@@ -376,7 +376,7 @@ impl<'a> Records<'a> {
         }
         if self.erased_later != 0 {
             section.not_checked(format!(
-                "{} of them by erasures after the audited entries: that admission took those, an audit of a larger size says",
+                "{} records are zeros by erasures after the audited entries: whether admission took those, an audit of a larger size says",
                 self.erased_later
             ));
         }
@@ -408,8 +408,8 @@ fn accuse(shown: &Shown) -> (&'static str, Blame, String) {
         Shown::NoKey(seq) => {
             ("record.no-key", Blame::Log, format!("it names the sealing key at seq {seq}, the log holds none there"))
         }
-        Shown::Other(error) => ("record.other", Blame::Log, error.to_string()),
-        Shown::Broken(error) => (error.incident().unwrap_or("unopenable"), Blame::Issuer, error.to_string()),
+        Shown::Other(error) => ("record.other", Blame::Log, fault(error)),
+        Shown::Broken(error) => (error.incident().unwrap_or("unopenable"), Blame::Issuer, fault(error)),
         Shown::BadWrap(seq) => (
             "unopenable-key",
             Blame::Wrap,

@@ -120,7 +120,7 @@ impl Table {
 
     fn line(&self) -> String {
         let shown = self.rows.iter().take(TEXT_ROWS_MAX).map(|(value, count)| format!("{} {count}", clean(value)));
-        let mut line = format!("by {}: {}", self.by, shown.collect::<Vec<_>>().join(", "));
+        let mut line = format!("{}: {}", self.by, shown.collect::<Vec<_>>().join(", "));
         if self.rows.len() > TEXT_ROWS_MAX {
             let _ = write!(line, ", and {} more values in report.json", self.rows.len() - TEXT_ROWS_MAX);
         }
@@ -381,7 +381,7 @@ mod tests {
         section.counted(table);
         let report = AuditReport::new("o".into(), 0, "r".into(), Window::default(), vec![section]);
         let text = report.text();
-        assert!(text.contains("counted      by actor: s-00000 2, s-00001 1"), "{text}");
+        assert!(text.contains("counted      actor: s-00000 2, s-00001 1"), "{text}");
         assert!(text.contains("and 9952 more values in report.json, other values 2"), "{text}");
         assert!(!text.contains("nothing"), "{text}");
     }

@@ -184,8 +184,9 @@ fn open(index: u64, event: &Event, sealing_key: &Event, record: &[u8], seed: &Re
         .side("reason", why)
     })?;
     sealing::open(&window, event, record).map_err(|error| {
-        let failure =
-            |exit, code: &str, what: &str| Failure::new(exit, code, what).side("entry", index).side("reason", &error);
+        let failure = |exit, code: &str, what: &str| {
+            Failure::new(exit, code, what).side("entry", index).side("reason", sealed_source::fault(&error))
+        };
         match (&error, error.incident()) {
             (OpenError::Erased, _) => failure(Exit::NotVerified, "record.erased", "the record is zeros")
                 .now("`audit` says by whose authority it was erased, or that it was not"),

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 use vitrine_spec::policy::Policy;
+use vitrine_spec::text::hex;
 use vitrine_spec::tree::LeafIndex;
+use vitrine_spec::wrap::reader_key_id;
 
 use crate::exit::{Exit, Failure};
 use crate::explain::{Rows, Shown, classify, key_rows, one_line, reader_rows};
@@ -165,10 +167,10 @@ fn digest(hex: &str, log: &Log, out: &Out) -> Result<Exit, Failure> {
     say(Shown { kind: "lookup", head, rows }, out)
 }
 
-/// `show issuers`: every issuer of a log, from its entries.
+/// `show issuers`: every issuer of a log, and who may open its sealed records, from its entries.
 fn issuers(log: &Log, policy: &Policy, out: &Out) -> Result<Exit, Failure> {
     let (signed, state) = current(log, policy, out)?;
-    let mut list = Vec::new();
+    let (mut list, mut readers) = (Vec::new(), Vec::new());
     for ((name, epoch), opened) in state.epochs() {
         let last = state.chain(name, *epoch).last;
         let standing = match (&opened.closed, &opened.disowned) {
@@ -193,12 +195,25 @@ fn issuers(log: &Log, policy: &Policy, out: &Out) -> Result<Exit, Failure> {
             "opened_at": opened.opened_at.get(), "last_seq": last.as_ref().map(|last| last.seq),
         }));
     }
+    for reader in state.readers() {
+        let id = hex(&reader_key_id(&reader.seal));
+        out.head(&format!("reader {} ({})", reader.name, reader.role.name()));
+        out.rows(&[("signs requests as", reader.sign.keyid()), ("opens with", format!("X-Wing {id}"))]);
+        readers.push(json!({"name": reader.name, "role": reader.role.name(), "sign": reader.sign.to_string(), "xwing_keyid": id}));
+    }
     let report = Report::done(
         "show.issuers",
-        format!("{} issuers in {} entries of {}", list.len(), signed.size(), signed.origin()),
+        format!(
+            "{} issuers and {} readers in {} entries of {}",
+            list.len(),
+            readers.len(),
+            signed.size(),
+            signed.origin()
+        ),
     )
     .checked("entries: all hash to the root of the checkpoint and are admissible")
     .not_checked("the charter's fingerprint: `trust init` pins it")
-    .with("issuers", list);
+    .with("issuers", list)
+    .with("readers", readers);
     Ok(out.report(&report))
 }
