@@ -749,6 +749,21 @@ def add_a_reader(log):
     log.take(log.access("gateway", year + 10 * HOUR, "gateway e", WORKED), "for three readers", then)
 
 
+def close_an_issuer(log):
+    """The issuer that never sealed anything is closed."""
+    now = START + FLOOR + 11 * HOUR
+    seq, event_id = log.ends["silent"]
+    body = {"issuer": "silent", "epoch": 1, "reason": "planned", "last": {"seq": seq, "event_id": event_id}}
+    log.take(log.event("issuer-close", "operator", now, body, key_subject("silent")), "silent is closed", now)
+    log.refuse(
+        "sealing-key-by-a-closed-issuer",
+        "issuer-closed",
+        "silent",
+        log.sealing_key("silent", now, "refused", ["auditor", "late-reader", "vault-reader"]),
+        now,
+    )
+
+
 def requests(log, asked):
     """Requests, judged on the log before the second charter and behind it."""
     now, before, behind = START + 2 * HOUR, 12, len(log.leaves)
@@ -898,6 +913,8 @@ def requests(log, asked):
     attach("issuer-no-name", "value", issuer="Gateway")
     attach("by-a-reader", "issuer-unknown", signer="auditor", issuer="auditor")
     attach("by-nobody", "issuer-unknown", issuer="nobody")
+    attach("by-an-issuer-not-yet-closed", "ok", signer="silent", issuer="silent")
+    attach("by-a-closed-issuer", "issuer-closed", signer="silent", issuer="silent", base=behind)
     attach("with-the-key-of-another-issuer", "signer-set", signer="operator")
     attach("expired-a-second-ago", "expired", expires=now - 1)
     attach("expires-after-3601-seconds", "expired", expires=now + 3601)
@@ -925,6 +942,7 @@ def files():
     events, asked = log_accesses(log)
     erase(log, *events)
     add_a_reader(log)
+    close_an_issuer(log)
     shown = {
         "origin": ORIGIN,
         "seeds": {some["keyid"]: some["seed"].hex() for some in KEYS.values()},

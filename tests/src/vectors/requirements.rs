@@ -55,7 +55,7 @@ pub const CASES: &[(&str, &[&str])] = &[
     ("[A-3]", &["hdr-nonce-", "hdr-seq-"]),
     ("[A-5]", &["position-taken"]),
     ("[A-6]", &["issuer-nobody-", "closed-", "epoch-", "right-"]),
-    ("[A-6]", &["sealing-key-by-the-operator", "erasure-by-"]),
+    ("[A-6]", &["sealing-key-by-", "erasure-by-"]),
     ("[A-7]", &["signer-issuer-missing", "signer-opening-without-operator", "signer-charter-cosign"]),
     ("[A-8]", &["signer-old-key", "signer-key-change", "signer-closing", "signer-reopening", "signer-closed-issuer"]),
     ("[A-8]", &["signer-charter-1-", "signer-charter-3-"]),
