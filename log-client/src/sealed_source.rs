@@ -151,7 +151,11 @@ pub fn encode(answer: &mut Vec<u8>, index: u64, record: &[u8]) {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use vitrine_spec::request::check_read;
+    use vitrine_spec::tree::TreeSize;
+
     use super::*;
+    use crate::world::{ORIGIN, World, event_key};
 
     fn answer(records: &[(u64, &[u8])]) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -177,6 +181,26 @@ mod tests {
             let error = decode(&bytes, 3, 9).unwrap_err();
             assert!(error.contains(why), "{error}");
         }
+    }
+
+    #[test]
+    fn the_log_grants_what_a_reader_signed_and_nothing_else() {
+        let world = World::access();
+        let (state, origin) = (world.state.borrow(), Origin::new(ORIGIN).unwrap());
+        let log = Log::new("http://127.0.0.1:1").unwrap();
+        let check = |name: &str, from: u64, to: u64| {
+            let sign = event_key(name);
+            let reader = ReaderOf { log: &log, origin: &origin, sign: &sign, purpose: "SUPERVISOR_AUDIT" };
+            let authorization = reader.authorization(0, 2).unwrap();
+            let now = Time::new(clock::now());
+            let granted = check_read(&authorization, &state, &origin, from, to, TreeSize::new(2), now);
+            granted
+                .map(|granted| (granted.reader.name.clone(), granted.request.purpose))
+                .map_err(|refusal| refusal.code())
+        };
+        assert_eq!(check("vault-1", 0, 2), Ok(("vault-1".to_owned(), "SUPERVISOR_AUDIT".to_owned())));
+        assert_eq!(check("vault-1", 0, 1), Err("value"));
+        assert_eq!(check("gateway", 0, 2), Err("reader-unknown"));
     }
 
     struct Fixed(Vec<u8>);

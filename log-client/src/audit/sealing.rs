@@ -9,6 +9,7 @@ use vitrine_spec::body::Body;
 use vitrine_spec::body::sealed::SealingKey;
 use vitrine_spec::checkpoint::Origin;
 use vitrine_spec::event::Event;
+use vitrine_spec::limits::RECORD_BYTES_MAX;
 use vitrine_spec::text::hex;
 use vitrine_spec::tree::TreeSize;
 use vitrine_spec::wrap::{ReaderSeed, WindowKey, WrapFor, unwrap};
@@ -126,7 +127,8 @@ impl<'a> Sealing<'a> {
         }
         if let Some(sum) = self.sums.last_mut() {
             sum.opens += u64::from(opens);
-            sum.bytes = sum.bytes.saturating_add(sealed.size).saturating_add(SEALED_HEAD_BYTES);
+            // A leaf that admission should have refused may name any size: it does not decide how much is read.
+            sum.bytes += sealed.size.min(RECORD_BYTES_MAX as u64) + SEALED_HEAD_BYTES;
         }
     }
 

@@ -12,7 +12,7 @@ use vitrine_spec::checkpoint::Origin;
 use vitrine_spec::event::Event;
 use vitrine_spec::fields::{Field, Values};
 use vitrine_spec::json::Value;
-use vitrine_spec::limits::TLOG_PROOF_BYTES_MAX;
+use vitrine_spec::limits::{RECORD_BYTES_MAX, TLOG_PROOF_BYTES_MAX};
 use vitrine_spec::opening::Opening;
 use vitrine_spec::sealing::{self, OpenError, Opened};
 use vitrine_spec::statement::Sealed;
@@ -80,7 +80,7 @@ pub fn run(args: Open, out: &Out) -> Result<Exit, Failure> {
         Origin::new(&event.statement.header.origin).map_err(|error| malformed(&args.what, &error.to_string()))?;
     let sealing_key = sealing_key(&log, &event, &sealed)?;
     let source = ReaderOf { log: &log, origin: &origin, sign: &key.sign, purpose: &args.purpose };
-    let record = sealed_source::one(&source, index, sealed.size + SEALED_HEAD_BYTES)?;
+    let record = sealed_source::one(&source, index, RECORD_BYTES_MAX as u64 + SEALED_HEAD_BYTES)?;
     let opened = open(index, &event, &sealing_key, &record, &key.seal)?;
     if args.fields.is_empty() {
         return Ok(show(index, &event, &opened.values, out));
