@@ -114,7 +114,7 @@ pub fn audit(
             .side("shown", head.signed.size()));
     }
     let seal = reading.as_ref().map(|reading| &reading.key.seal);
-    let asked = Asked { window: question.window, late: reading.as_ref().is_some_and(|reading| reading.sink.is_some()) };
+    let asked = Asked { window: question.window, late: reading.as_ref().is_some_and(|reading| reading.late) };
     let mut audit = Audit::begin(source, copy, pins, &head, size, asked, seal)?;
     let walked = walk(source, copy, head.signed.size(), size, &mut audit.roots, |chunk| {
         progress(chunk.start.get() + chunk.entries.len() as u64, size.get());

@@ -26,6 +26,13 @@ pub mod records;
 pub mod parts;
 pub mod engine;
 pub mod ask;
+pub mod figures;
+pub mod html_text;
+pub mod html_plot;
+pub mod html;
+pub mod written;
+#[cfg(test)]
+mod html_tests;
 #[cfg(test)]
 mod tests;
 
@@ -41,8 +48,12 @@ use crate::keyfile;
 use crate::output::{Out, Report};
 use crate::sealed_source::ReaderOf;
 use crate::verify_update::load_pins;
+use access::{Access, AccessSink};
+use ask::Asking;
+use ask::answer::Answer;
 use copy::Copy;
 use engine::{Audited, Question, audit};
+use figures::Figures;
 use records::Reading;
 use report::{Severity, Window};
 
@@ -58,7 +69,7 @@ pub struct Args {
     /// Folder of the verified copy: what was read once is kept, and what was seen once must stay
     #[arg(long, value_name = "DIR")]
     state: PathBuf,
-    /// Folder for report.txt, report.json and run.json
+    /// Folder for report.html, report.txt, report.json and run.json
     #[arg(long, value_name = "REPORT_DIR")]
     out: PathBuf,
     /// Audit the first N entries [default: all]
@@ -76,6 +87,14 @@ pub struct Args {
     /// Why the records are read; the log writes it down before it sends them
     #[arg(long, value_name = "TEXT", default_value = "SUPERVISOR_AUDIT", requires = "reader_key")]
     purpose: String,
+    /// Answer a question of a supervisor: q1 foreign-reads, q3 actor, q7 silence, q8 residency, q9 bulk, q17 vault-reads; may be
+    /// given several times, with --from and --to as the period in which something happened
+    #[arg(long, value_name = "NAME")]
+    ask: Vec<String>,
+    /// A parameter of the questions: region=EU home=CH (q1), actor=NAME (q3), rules=FILE region=EU (q8), above=N builds=FILE
+    /// builds-state=DIR (q9), late=SECONDS (all)
+    #[arg(long, value_name = "K=V", requires = "ask")]
+    param: Vec<String>,
     /// Take a policy that says `quorum none`; the report says so
     #[arg(long)]
     unwitnessed: bool,
@@ -83,14 +102,33 @@ pub struct Args {
 
 /// Audits a log; exit 0, 1, 2, 3, 4 or 5.
 pub fn run(args: Args, out: &Out) -> Exit {
-    let ended = go(&args, out).and_then(|audited| {
-        write(&args, &audited)?;
-        Ok(show(&args, &audited, out))
+    let ended = go(&args, out).and_then(|(audited, beside)| {
+        write(&args, &audited, &beside)?;
+        Ok(show(&args, &audited, &beside, out))
     });
     ended.unwrap_or_else(|failure| out.fail(&failure))
 }
 
-fn go(args: &Args, out: &Out) -> Result<Audited, Failure> {
+/// What stands beside the audit: answers, and counts for the plots.
+struct Beside {
+    answers: Vec<Answer>,
+    figures: Figures,
+}
+
+/// Everything that looks at opened accesses.
+struct Looking {
+    asking: Asking,
+    figures: Figures,
+}
+
+impl AccessSink for Looking {
+    fn see(&mut self, access: &Access) {
+        self.asking.see(access);
+        self.figures.see(access);
+    }
+}
+
+fn go(args: &Args, out: &Out) -> Result<(Audited, Beside), Failure> {
     let time = |text: &Option<String>| text.as_deref().map(clock::parse).transpose();
     let window = Window { from: time(&args.from)?, to: time(&args.to)? };
     if let (Some(from), Some(to)) = (window.from, window.to)
@@ -100,6 +138,8 @@ fn go(args: &Args, out: &Out) -> Result<Audited, Failure> {
             .side("from", clock::show(from))
             .side("to", clock::show(to)));
     }
+    let asking = Asking::new(ask::given::read(&args.ask, &args.param, window)?);
+    let mut looking = Looking { asking, figures: Figures::new(window) };
     let pins = load_pins(args.trust.as_deref(), args.unwitnessed)?;
     let key = args.reader_key.as_deref().map(keyfile::read_reader).transpose()?;
     let origin = Origin::new(pins.trust().origin.as_str())
@@ -109,25 +149,36 @@ fn go(args: &Args, out: &Out) -> Result<Audited, Failure> {
     let question = Question { size: args.size, window, now: Some(clock::now()) };
     let records =
         key.as_ref().map(|key| ReaderOf { log: &log, origin: &origin, sign: &key.sign, purpose: &args.purpose });
-    let reading = key.as_ref().zip(records.as_ref()).map(|(key, records)| Reading { key, records, sink: None });
+    let late = !args.ask.is_empty();
+    let reading = key.as_ref().zip(records.as_ref()).map(|(key, records)| Reading {
+        key,
+        records,
+        sink: Some(&mut looking),
+        late,
+    });
     let bar = out.progress(0, "entries");
     let audited = audit(&log, &copy, &pins, &question, reading, |done, all| {
         bar.set_length(all);
         bar.set_position(done);
     });
     bar.finish_and_clear();
-    audited
+    let (audited, Looking { asking, figures }) = (audited?, looking);
+    let answers = asking.finish(&audited.facts);
+    Ok((audited, Beside { answers, figures }))
 }
 
-fn write(args: &Args, audited: &Audited) -> Result<(), Failure> {
+fn write(args: &Args, audited: &Audited, beside: &Beside) -> Result<(), Failure> {
     std::fs::create_dir_all(&args.out).map_err(|error| {
         Failure::usage("file.write", "the report cannot be written")
             .side("folder", args.out.display())
             .side("system", error)
     })?;
     let unprintable = |error: serde_json::Error| Failure::usage("audit.report", error.to_string());
-    files::replace(&args.out.join("report.json"), audited.report.json().map_err(unprintable)?.as_bytes())?;
-    files::replace(&args.out.join("report.txt"), audited.report.text().as_bytes())?;
+    let Audited { report, facts, .. } = audited;
+    let written = written::write(report, facts, &beside.figures, &beside.answers).map_err(unprintable)?;
+    files::replace(&args.out.join("report.json"), written.json.as_bytes())?;
+    files::replace(&args.out.join("report.txt"), written.text.as_bytes())?;
+    files::replace(&args.out.join("report.html"), written.html.as_bytes())?;
     let run = serde_json::to_string_pretty(&audited.run).map_err(unprintable)? + "\n";
     files::replace(&args.out.join("run.json"), run.as_bytes())
 }
@@ -143,7 +194,7 @@ pub fn exit(audited: &Audited) -> Exit {
     }
 }
 
-fn show(args: &Args, audited: &Audited, out: &Out) -> Exit {
+fn show(args: &Args, audited: &Audited, beside: &Beside, out: &Out) -> Exit {
     let (report, run) = (&audited.report, &audited.run);
     for section in &report.sections {
         for finding in &section.findings {
@@ -155,6 +206,9 @@ fn show(args: &Args, audited: &Audited, out: &Out) -> Exit {
     }
     for finding in &run.silent_now {
         out.line(&format!("{}  {}: {}", finding.severity.word(), finding.code, finding.text));
+    }
+    for answer in &beside.answers {
+        answer.text().lines().for_each(|line| out.line(line));
     }
     let exit = exit(audited);
     // A silence that only this run's clock shows is not in the report, and still decides.
@@ -174,6 +228,9 @@ fn show(args: &Args, audited: &Audited, out: &Out) -> Exit {
     end = end.with("size", report.size).with("root", report.root.clone());
     if let Ok(sections) = serde_json::to_value(&report.sections) {
         end = end.with("sections", sections);
+    }
+    if let (false, Ok(answers)) = (beside.answers.is_empty(), serde_json::to_value(&beside.answers)) {
+        end = end.with("answers", answers);
     }
     if let Ok(run) = serde_json::to_value(run) {
         end = end.with("run", run);

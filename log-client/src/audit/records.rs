@@ -42,6 +42,8 @@ pub struct Reading<'a> {
     pub records: &'a dyn SealedSource,
     /// Who wants to see what they hold.
     pub sink: Option<&'a mut dyn AccessSink>,
+    /// Whether what was recorded after the window is opened too, because it may have happened in it.
+    pub late: bool,
 }
 
 impl std::fmt::Debug for Reading<'_> {

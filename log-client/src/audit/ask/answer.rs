@@ -59,8 +59,11 @@ impl Row {
         let number = |number: Option<u64>| number.map_or_else(none, |number| number.to_string());
         match column {
             "index" => number(self.index),
-            "issuer" if self.disowned => format!("{} {} (disowned)", self.issuer, self.epoch),
-            "issuer" => format!("{} {}", self.issuer, self.epoch),
+            "issuer" => {
+                let epoch = if self.epoch == 1 { String::new() } else { format!(", epoch {}", self.epoch) };
+                let disowned = if self.disowned { " (disowned)" } else { "" };
+                format!("{}{epoch}{disowned}", self.issuer)
+            }
             "seq" => number(self.seq),
             "recorded" => self.recorded.map_or_else(none, clock::show),
             name => self.fields.get(name).map_or_else(none, show),
@@ -163,12 +166,20 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// `3 found, 2 cannot be decided, not complete`.
+    /// How many were found.
+    pub fn found(&self) -> u64 {
+        self.rows.len() as u64 + self.rows_more
+    }
+
+    /// How many cannot be decided.
+    pub fn open(&self) -> u64 {
+        self.not_answered.iter().map(|undecided| undecided.count).sum()
+    }
+
+    /// `3 found, 2 cannot be decided, NOT complete`.
     pub fn summary(&self) -> String {
-        let found = self.rows.len() as u64 + self.rows_more;
-        let open: u64 = self.not_answered.iter().map(|undecided| undecided.count).sum();
-        let open = if open == 0 { String::new() } else { format!(", {open} cannot be decided") };
-        format!("{found} found{open}, {}", if self.complete { "complete" } else { "NOT complete" })
+        let open = if self.open() == 0 { String::new() } else { format!(", {} cannot be decided", self.open()) };
+        format!("{} found{open}, {}", self.found(), if self.complete { "complete" } else { "NOT complete" })
     }
 
     /// The period in words.
@@ -183,7 +194,12 @@ impl Answer {
 
     /// The parameters in words.
     pub fn asked(&self) -> Vec<(String, String)> {
-        self.parameters.iter().map(|(name, value)| (name.clone(), show(value))).collect()
+        let said = |name: &str, value: &Value| match (name, value) {
+            ("late", Value::Number(seconds)) => format!("{seconds} s after it happened"),
+            (_, Value::Null) => "none given".to_owned(),
+            (_, value) => show(value),
+        };
+        self.parameters.iter().map(|(name, value)| (name.clone(), said(name, value))).collect()
     }
 
     /// For people.

@@ -16,7 +16,7 @@ pub mod whole;
 pub mod asked;
 pub mod given;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use super::access::{Access, AccessSink};
 use super::facts::Facts;

@@ -13,7 +13,7 @@ use super::filter::{Filter, Judged};
 use crate::clock;
 
 /// Seconds that a source's clock may be ahead of its own `recorded`.
-pub const AHEAD_S: u64 = 60;
+const AHEAD_S: u64 = 60;
 
 /// Q7.
 #[derive(Clone, Debug)]

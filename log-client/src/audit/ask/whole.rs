@@ -8,7 +8,6 @@ use super::super::report::Window;
 use super::super::runs::Runs;
 use super::answer::Because;
 use super::filter::Filter;
-use super::q7::AHEAD_S;
 use crate::clock;
 
 /// The part of the log that an answer must have seen.
@@ -26,9 +25,9 @@ impl Reach {
         self.window.to.map(|to| to.saturating_add(self.late_s))
     }
 
-    /// The first `recorded` that something in the period can have: its hour may have begun before the period did.
+    /// The first `recorded` that something in the period can have: the hour in which it begins.
     pub fn first(&self) -> u64 {
-        self.window.from.map_or(0, |from| from.saturating_sub(HOUR_S + AHEAD_S - 1))
+        self.window.from.map_or(0, |from| from - from % HOUR_S)
     }
 
     /// Whether a record that shows nothing may be about the period.

@@ -292,7 +292,7 @@ fn run_in(
     let (key, copy) = (reader(name), Copy::open(state).unwrap());
     let mut seen: Vec<Access> = Vec::new();
     let sink: Option<&mut dyn AccessSink> = if sees { Some(&mut seen) } else { None };
-    let reading = Reading { key: &key, records: vault, sink };
+    let reading = Reading { key: &key, records: vault, sink, late: sees };
     let question = Question { now: Some(NOW), ..question };
     let audited = audit(&gateway.serve(), &copy, &gateway.pins(), &question, Some(reading), |_, _| ()).unwrap();
     (audited, seen)
