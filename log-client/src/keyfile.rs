@@ -25,7 +25,7 @@ pub struct ReaderKey {
 }
 
 impl ReaderKey {
-    /// What others need of it: the vkey and the `xwing:` text, a line each.
+    /// What others need of it: the vkey and the `xwing:` text, a line each.
     pub fn public_text(&self) -> String {
         format!("{}\n{}\n", self.sign.vkey(), reader_text(self.sign.name(), &self.seal.public()))
     }

@@ -262,7 +262,7 @@ impl<'a> Records<'a> {
         Ok(judged.into_iter().flatten().collect())
     }
 
-    /// What one record shows: first whether the log served the one of the leaf, then with the key of its hour.
+    /// What one record shows: first whether the log served the one of the leaf, then with the key of its hour.
     fn open(&self, event: &Event, sealed: &Sealed, record: Option<&[u8]>) -> Shown {
         let Some(record) = record else { return Shown::Missing };
         let by = self.erasures.of(&event.id);
@@ -402,7 +402,7 @@ impl<'a> Records<'a> {
     }
 }
 
-/// The code of a record that shows nothing, who is to blame, and both sides.
+/// The code of a record that shows nothing, who is to blame, and both sides.
 fn accuse(shown: &Shown) -> (&'static str, Blame, String) {
     match shown {
         Shown::Missing => ("record.missing", Blame::Log, "the log's answer holds no record for it".to_owned()),

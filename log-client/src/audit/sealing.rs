@@ -132,6 +132,7 @@ impl<'a> Sealing<'a> {
         }
     }
 
+    /// Tries this reader's wrap; one that gives no key is this reader's word alone.
     fn open(&mut self, index: u64, event: &Event, key: &SealingKey) {
         let header = &event.statement.header;
         let (issuer, epoch, seq) = (header.issuer.as_str(), header.epoch, header.seq.unwrap_or_default());

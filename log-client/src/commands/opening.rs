@@ -72,7 +72,7 @@ fn verdict(policy: &Policy, proof: &[u8], opening: &[u8], now: u64) -> Report {
     Report { limits: true, ..report }
 }
 
-/// The opening, its leaf, and where that is logged.
+/// The opening, its leaf, and where that is logged.
 ///
 /// Too few witnesses is said last: of an opening that holds for an entry that is logged.
 fn judge(policy: &Policy, proof: &[u8], bytes: &[u8], now: u64) -> Result<(Logged, Event, Opening), Fault> {
@@ -202,6 +202,7 @@ mod tests {
 
     #[test]
     fn an_opening_is_of_its_leaf_and_of_nothing_else() {
+        //
         let world = log_with_accesses();
         let bytes = opening(&world, 3, &[Field::Op]);
         let text = String::from_utf8(bytes.clone()).unwrap();

@@ -367,6 +367,7 @@ fn without_a_readers_key_the_report_says_what_nobody_looked_at() {
 
 #[test]
 fn what_an_issuer_sealed_badly_is_its_fault_and_the_record_is_kept() {
+    //
     for (bend, code) in [
         (Bend::SlotOfBefore, "unopenable"),
         (Bend::Cipher, "unopenable"),
@@ -447,6 +448,7 @@ fn an_answer_that_is_none_leaves_its_records_missing() {
 
 #[test]
 fn a_wrap_that_gives_no_key_is_one_readers_word() {
+    //
     for wrapped in [Wrapped::Damaged, Wrapped::OtherKey, Wrapped::OtherInfo] {
         let mut gateway = Gateway::new(wrapped);
         gateway.access(Bend::Honest, NOW);
@@ -531,6 +533,7 @@ fn a_sealing_key_that_is_not_there_is_the_logs_fault() {
 
 #[test]
 fn what_was_erased_is_named_with_authority_places_and_days() {
+    //
     let mut gateway = Gateway::of(&[Bend::Honest; 3]);
     let by = gateway.erase(&[3, 5]);
     for index in [3, 5] {
