@@ -9,7 +9,7 @@ use vitrine_spec::body::Body;
 use vitrine_spec::body::sealed::SealingKey;
 use vitrine_spec::checkpoint::Origin;
 use vitrine_spec::event::Event;
-use vitrine_spec::limits::RECORD_BYTES_MAX;
+use vitrine_spec::limits::{RECORD_BYTES_MAX, SEALING_KEY_S};
 use vitrine_spec::text::hex;
 use vitrine_spec::tree::TreeSize;
 use vitrine_spec::wrap::{ReaderSeed, WindowKey, WrapFor, unwrap};
@@ -51,6 +51,13 @@ impl Asked {
     pub fn opens(&self, recorded: u64) -> bool {
         let to = if self.late { None } else { self.window.to };
         Window { from: self.first_hour(), to }.holds(recorded)
+    }
+
+    /// Whether accesses of the window may be sealed under a key that was recorded then: it is open for an hour.
+    fn reports_key(self, recorded: u64) -> bool {
+        let ends = recorded.saturating_add(SEALING_KEY_S);
+        self.first_hour().is_none_or(|from| ends >= from)
+            && self.window.to.is_none_or(|to| recorded - recorded % HOUR_S < to)
     }
 
     /// The full hour in which the window begins: what happened later in it was recorded in it.
@@ -149,8 +156,10 @@ impl<'a> Sealing<'a> {
                         found.reader,
                         hex(&id)
                     );
-                    let finding = Finding::new(Severity::Finding, "unopenable-key", text);
-                    self.section.found(finding.at(seen::of(index, event).place()));
+                    if self.asked.reports_key(header.recorded.get()) {
+                        let finding = Finding::new(Severity::Finding, "unopenable-key", text);
+                        self.section.found(finding.at(seen::of(index, event).place()));
+                    }
                     Given::Bad
                 }
             };
@@ -289,6 +298,9 @@ mod tests {
             assert_eq!((asked.reports(recorded), asked.opens(recorded)), (reports, reports), "{recorded}");
             assert_eq!((late.reports(recorded), late.opens(recorded)), (reports, opens_late), "{recorded}");
         }
-        assert!(Asked::default().opens(0));
+        assert!(Asked::default().opens(0) && Asked::default().reports_key(0));
+        // From the hour before, whose key may still be open, to the end.
+        let keys = [3_599, 3_600, 7_200, 14_399, 14_400].map(|recorded| asked.reports_key(recorded));
+        assert_eq!(keys, [false, true, true, true, false]);
     }
 }
