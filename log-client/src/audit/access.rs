@@ -85,8 +85,8 @@ pub fn occurred(values: &Values) -> u64 {
 
 /// Who wants to see the accesses of an audit.
 ///
-/// A window asks for what happened in it: everything that was recorded from its first hour on is shown, also what was recorded
-/// after it, because that may have been late.
+/// With a window, what was recorded from its first hour on is shown; a question is shown what was recorded after it too, because
+/// that may have happened in it (`records::Reading::late`).
 pub trait AccessSink {
     /// Takes the next access, in the order of the log.
     fn see(&mut self, access: &Access);
