@@ -4,7 +4,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::exit::Failure;
@@ -53,9 +53,20 @@ pub fn read_text(path: &Path, max: u64) -> Result<String, Failure> {
 ///
 /// A stop before the rename leaves the old file and a `.tmp` name; after it the new one.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    replace_with(path, bytes, 0o644)
+}
+
+/// The same for its owner's eyes alone.
+pub fn replace_private(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    replace_with(path, bytes, 0o600)
+}
+
+fn replace_with(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
     let temporary = temporary(path);
     let write = || -> std::io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&temporary)?;
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&temporary)?;
+        // A temporary name that a stop left behind has the mode of then.
+        file.set_permissions(fs::Permissions::from_mode(mode))?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;

@@ -176,9 +176,11 @@ fn write(args: &Args, audited: &Audited, beside: &Beside) -> Result<(), Failure>
     let unprintable = |error: serde_json::Error| Failure::usage("audit.report", error.to_string());
     let Audited { report, facts, .. } = audited;
     let written = written::write(report, facts, &beside.figures, &beside.answers).map_err(unprintable)?;
-    files::replace(&args.out.join("report.json"), written.json.as_bytes())?;
-    files::replace(&args.out.join("report.txt"), written.text.as_bytes())?;
-    files::replace(&args.out.join("report.html"), written.html.as_bytes())?;
+    // Answers show records about people.
+    let put = if beside.answers.is_empty() { files::replace } else { files::replace_private };
+    put(&args.out.join("report.json"), written.json.as_bytes())?;
+    put(&args.out.join("report.txt"), written.text.as_bytes())?;
+    put(&args.out.join("report.html"), written.html.as_bytes())?;
     let run = serde_json::to_string_pretty(&audited.run).map_err(unprintable)? + "\n";
     files::replace(&args.out.join("run.json"), run.as_bytes())
 }

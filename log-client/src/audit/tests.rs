@@ -14,13 +14,15 @@ use vitrine_spec::note::Signature;
 use vitrine_spec::trust::TrustFile;
 use vitrine_spec::verdict::{Pins, Witnessing};
 
+use super::ask::builds::Builds;
 use super::copy::Copy;
 use super::engine::{Audited, Question, audit};
 use super::report::{Finding, Severity, Window};
 use super::source::memory::Memory;
+use crate::draft::{Chain, Subject};
 use crate::event_file::EventFile;
 use crate::exit::{Exit, Failure};
-use crate::world::{Bend, NOW, ORIGIN, World, charter_event, event_key, seed};
+use crate::world::{Bend, NOW, ORIGIN, World, charter_event, draft, event_key, seed};
 
 /// A log with a chain of `release` that can be lied about.
 struct Log {
@@ -591,4 +593,60 @@ fn a_memory_that_the_trust_folder_does_not_accept_stops_the_audit() {
     let failure = run_with(&log.serve(None), state.path(), &log.pins(), &question()).unwrap_err();
     assert_eq!(failure.exit, Exit::Usage);
     assert!(failure.now.unwrap().contains("new --state"), "never re-based in silence");
+}
+
+#[test]
+fn the_copy_of_a_release_log_says_which_builds_are_logged() {
+    let log = Log::of(300);
+    let site = "https://build.example.com/farm";
+    let opening = [
+        format!("vkey={}", event_key("farm").vkey()),
+        "types.build=none".to_owned(),
+        "heartbeat_s=86400".to_owned(),
+        "jurisdiction=CH".to_owned(),
+        format!("builders={site}"),
+    ];
+    let mut open = draft("issuer-open", &opening, Vec::new());
+    open.issuer = "farm".to_owned();
+    open.chain = Chain::At(1, "0".repeat(64));
+    open.cosigners = vec![event_key("operator").vkey().keyid()];
+    let mut open = open.event().unwrap();
+    open.sign(&event_key("farm")).unwrap();
+    open.sign(&event_key("operator")).unwrap();
+    log.append(&open);
+    let built = Hash::of(b"scanner");
+    let fields = [
+        "purl=pkg:generic/scanner@1".to_owned(),
+        "source.uri=git+https://git.example.com/scanner".to_owned(),
+        format!("source.digest.gitTree={}", "ab".repeat(20)),
+        format!("builder_id={site}"),
+        "build_type=https://build.example.com/make".to_owned(),
+        "invocation_id=1".to_owned(),
+        format!("started={NOW}"),
+        format!("finished={NOW}"),
+        "build_site=CH-ZH-1".to_owned(),
+        "signing_site=CH-ZH-1".to_owned(),
+    ];
+    let file = Subject { name: "scanner".to_owned(), sha256: built.hex(), size: None, produced: None };
+    let mut build = draft("build", &fields, vec![file]);
+    build.issuer = "farm".to_owned();
+    build.chain = Chain::Unchained("11".repeat(16));
+    let mut build = build.event().unwrap();
+    build.sign(&event_key("farm")).unwrap();
+    log.append(&build);
+    let state = tempfile::tempdir().unwrap();
+    run(&log, &log.serve(None), state.path());
+    let builds = Builds::of_copy(state.path()).unwrap();
+    assert!(builds.hold(&built.hex()) && !builds.hold(&Hash::of(b"app").hex()));
+    let root = log.world.signed().root().to_string();
+    assert_eq!(builds.said(), format!("1 digests of the builds in {ORIGIN}, 304 entries with root {root}"));
+    // A copy that was bent is no release log any more.
+    let path = state.path().join("tile/entries/000");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[40] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    assert_eq!(
+        Builds::of_copy(state.path()).unwrap_err().what,
+        "the copy of the release log has another root than its checkpoint"
+    );
 }

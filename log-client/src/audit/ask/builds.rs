@@ -1,17 +1,22 @@
 //! Digests of builds that are logged: a list, or the verified copy of a release log (q9).
 //!
-//! A copy is read whole, and its root must be the one that its remembered checkpoint says. Not here: judging a build.
+//! A copy is read whole: its root must be the one that its remembered checkpoint says, and every entry is judged again; a disowned
+//! build is none. Not here: judging a build, and whose log it is, which the answer says.
 
 use std::collections::HashSet;
 use std::path::Path;
 
+use rayon::prelude::*;
 use vitrine_spec::body::Body;
 use vitrine_spec::checkpoint::SignedCheckpoint;
+use vitrine_spec::event::Event;
 use vitrine_spec::hash::{Hash, leaf_hash};
 use vitrine_spec::tiles::decode_bundle;
 use vitrine_spec::tree::Frontier;
+use vitrine_spec::words::Read;
 
 use super::super::copy::{Copy, bundles_of};
+use super::super::fold::Fold;
 use super::super::seen;
 use crate::exit::Failure;
 use crate::files;
@@ -73,20 +78,21 @@ impl Builds {
         let head =
             SignedCheckpoint::parse(&note).map_err(|error| wrong("holds no checkpoint").side("reason", error))?;
         let (origin, size) = (head.origin(), head.size());
-        let (mut digests, mut frontier) = (Vec::new(), Frontier::new());
+        let (mut built, mut frontier, mut fold) = (Vec::new(), Frontier::new(), Fold::new(&copy, origin, size));
         for id in bundles_of(size) {
             let bytes = copy.bundle(id)?.ok_or_else(|| wrong("lacks entries").side("object", id.path()))?;
             let entries =
                 decode_bundle(&bytes, id.width()).map_err(|_| wrong("is damaged").side("object", id.path()))?;
-            for entry in entries {
-                frontier.push(leaf_hash(&entry));
-                let Ok(event) = seen::event(&entry, origin) else { continue };
+            entries.iter().for_each(|entry| frontier.push(leaf_hash(entry)));
+            let events: Vec<Read<Event>> = entries.par_iter().map(|entry| seen::event(entry, origin)).collect();
+            for (index, event) in (id.start().get()..).zip(&events) {
+                let Ok(event) = event else { continue };
                 if matches!(event.statement.body, Body::Build(_)) {
-                    let subjects = &event.statement.subject;
-                    digests
-                        .extend(subjects.iter().filter_map(|file| file.digest.sha256.map(|sha256| *sha256.as_bytes())));
+                    let digests = event.statement.subject.iter().filter_map(|file| file.digest.sha256);
+                    built.extend(digests.map(|digest| (index, *digest.as_bytes())));
                 }
             }
+            fold.take(id.start(), &entries, &events)?;
         }
         let root = frontier.root();
         if root != *head.root() {
@@ -94,6 +100,11 @@ impl Builds {
                 .side("copy", root)
                 .side("checkpoint", head.root()));
         }
+        if let Some(stop) = &fold.stop {
+            return Err(wrong("holds what admission refuses").side("entry", stop.index).side("reason", &stop.refusal));
+        }
+        let disowned: HashSet<u64> = fold.disowned().into_iter().collect();
+        let digests = built.into_iter().filter(|(index, _)| !disowned.contains(index)).map(|(_, digest)| digest);
         Ok(Builds::new(digests, &format!("the builds in {origin}, {size} entries with root {root}")))
     }
 }

@@ -17,14 +17,12 @@ pub struct VaultReads;
 const COLUMNS: &[Column] = &[
     Column { name: "index", title: "Entry" },
     Column { name: "occurred_at", title: "When" },
-    Column { name: "actor", title: "Who" },
-    Column { name: "op", title: "What" },
-    Column { name: "native_op", title: "In the server's words" },
-    Column { name: "object_count", title: "Records" },
+    Column { name: "actor", title: "Reader" },
+    Column { name: "actor_session", title: "Purpose given, role" },
     Column { name: "purpose", title: "Why" },
-    Column { name: "ticket", title: "Purpose given" },
+    Column { name: "object_count", title: "Entries asked for" },
+    Column { name: "outcome", title: "Answer, from and to" },
     Column { name: "native_id", title: "Request" },
-    Column { name: "outcome", title: "Outcome" },
 ];
 
 impl Filter for VaultReads {

@@ -19,6 +19,8 @@ use vitrine_spec::trust::TrustFile;
 use vitrine_spec::verdict::{Pins, Witnessing};
 use vitrine_spec::wrap::{ReaderSeed, WindowKey, WrapFor, wrap};
 
+use super::super::ask::Asking;
+use super::super::ask::given::read;
 use super::super::engine::{Audited, Question, audit};
 use super::super::report::{Severity, Window};
 use super::super::source::memory::Memory;
@@ -658,4 +660,30 @@ fn many_records_come_in_spans_and_stay_in_order() {
     assert_eq!(found(&audited), [], "{}", audited.report.text());
     assert_eq!(*vault.asked.borrow(), [(0, 703)]);
     assert_eq!(seen.iter().map(|access| access.index).collect::<Vec<_>>(), (3..703).collect::<Vec<_>>());
+}
+
+#[test]
+fn questions_rest_on_what_opened_and_on_the_chains() {
+    let gateway = Gateway::of(&[Bend::Honest, Bend::Honest, Bend::Cipher, Bend::Honest]);
+    let (audited, seen) = run(&gateway, &gateway.vault(), "supervisor-1");
+    let ask = |names: &[&str], seen: &[Access]| {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut asking = Asking::new(read(&names, &["actor=s-1".to_owned()], Window::default()).unwrap());
+        seen.iter().for_each(|access| asking.see(access));
+        asking.finish(&audited.facts)
+    };
+    let [by_actor, silence] = ask(&["q3", "q7"], &seen).try_into().unwrap();
+    assert_eq!(by_actor.rows.iter().map(|row| row.index).collect::<Vec<_>>(), [Some(4)]);
+    assert_eq!(by_actor.not_answered.len(), 1);
+    assert_eq!(by_actor.not_answered[0].indices.runs(), [(5, 5)]);
+    assert!(by_actor.not_answered[0].why.starts_with("its record did not open (the issuer)"), "{by_actor:?}");
+    assert!(!by_actor.complete);
+    let against = by_actor.because.iter().filter(|because| !because.holds).count();
+    assert_eq!(against, 1, "nothing but the record is missing: {:?}", by_actor.because);
+    let what: Vec<String> = silence.rows.iter().map(|row| row.cell("what")).collect();
+    assert!(what.iter().all(|what| what == "began"), "{what:?}");
+    // Without a reader's key the same question is asked of nothing, and says so.
+    let [unread] = ask(&["q3"], &[]).try_into().unwrap();
+    assert_eq!((unread.found(), unread.open()), (0, 4));
+    assert!(unread.not_answered[0].why.contains("no reader's key was given"));
 }
