@@ -50,7 +50,7 @@ pub fn page(content: &Content<'_>) -> String {
     accesses(&mut page, content);
     sources(&mut page, content.facts);
     erasures(&mut page, content.facts);
-    counts(&mut page, content.report);
+    counts(&mut page, content);
     checked(&mut page, content.report);
     limits(&mut page, content.report);
     let mut html = head(content, &page.headings);
@@ -232,8 +232,8 @@ fn head(content: &Content<'_>, headings: &[(&str, &str)]) -> String {
         esc(&report.reason),
         esc(&report.code)
     );
-    if content.answers.iter().any(|answer| !answer.rows.is_empty()) {
-        html.push_str("<p class=\"private\"><strong>Not for publication.</strong> The answers in this report show records about people. They may be read by those who check data-protection rules, and used for nothing else.</p>\n");
+    if content.figures.opened != 0 || content.answers.iter().any(|answer| !answer.rows.is_empty()) {
+        html.push_str("<p class=\"private\"><strong>Not for publication.</strong> This report shows what sealed records say about people. It may be read by those who check data-protection rules, and used for nothing else.</p>\n");
     }
     html.push_str("<dl>");
     for (name, value) in summary(content) {
@@ -250,8 +250,9 @@ fn head(content: &Content<'_>, headings: &[(&str, &str)]) -> String {
 /// The facts under the verdict.
 fn summary(content: &Content<'_>) -> Vec<(&'static str, String)> {
     let Content { report, facts, figures, answers, .. } = content;
+    let judged = if facts.misbehaved { "" } else { ", all read, hashed and judged again" };
     let mut rows = vec![
-        ("Entries", format!("{}, all read, hashed and judged again", grouped(report.size))),
+        ("Entries", format!("{}{judged}", grouped(report.size))),
         ("Root", report.root.clone()),
         ("Period", period(report.window.from, report.window.to)),
     ];
@@ -589,7 +590,7 @@ fn sources(page: &mut Page, facts: &Facts) {
     let times =
         || facts.lanes.values().flat_map(|lane| lane.begin().into_iter().chain(lane.last.map(|at| at.recorded)));
     let first = facts.window.from.or(times().min()).unwrap_or(0);
-    let last = facts.window.to.or(times().max()).unwrap_or(first).max(first);
+    let last = facts.window.to.or(times().max()).unwrap_or(first).max(first + HOUR_S);
     let title = "When each source was heard, by the times of its chained events";
     let legend = [
         ("heard", "heard"),
@@ -678,35 +679,45 @@ fn erasures(page: &mut Page, facts: &Facts) {
     page.table(&table);
 }
 
-/// What records were counted by, and what their sources did not know.
-fn counts(page: &mut Page, report: &AuditReport) {
-    let tables: Vec<&report::Table> = report.sections.iter().flat_map(|section| &section.counts).collect();
+/// What records were counted by and no plot shows, and what their sources did not know.
+fn counts(page: &mut Page, content: &Content<'_>) {
+    let drawn: &[&str] = if content.figures.opened == 0 { &[] } else { &["hour", "op", "purpose"] };
+    let all = content.report.sections.iter().flat_map(|section| &section.counts);
+    let tables: Vec<&report::Table> = all.filter(|table| !drawn.contains(&table.by.as_str())).collect();
     if tables.is_empty() {
         return;
     }
     page.part("counts", "Counted");
-    page.say("A field that a source does not know is counted here, and is never taken for a no.");
+    page.say("The most frequent first. A field that a source does not know is counted, and is never taken for a no.");
     page.put("<div class=\"counts\">\n");
     for counted in tables {
-        let columns = [(counted.by.as_str(), Kind::Text), ("Records", Kind::Number)];
-        let mut table = Table::new(format!("By {}", counted.by), &columns);
-        table.narrow = true;
-        for (value, count) in counted.rows.iter().take(COUNTED_MAX) {
-            table.row([value.clone().into(), grouped(*count).into()]);
-        }
-        page.table(&table);
-        let more = counted.rows.len().saturating_sub(COUNTED_MAX);
-        if more != 0 || counted.more != 0 {
-            let values = counted_more(more as u64, counted.more);
-            page.say(&values);
-        }
+        page.put("<div>");
+        count(page, counted);
+        page.put("</div>\n");
     }
     page.put("</div>\n");
 }
 
-fn counted_more(values: u64, others: u64) -> String {
-    let others = if others == 0 { String::new() } else { format!("; {} with other values", grouped(others)) };
-    format!("and {} more in report.json{others}.", counted(values, "value", "values"))
+fn count(page: &mut Page, counted: &report::Table) {
+    let fields = counted.by.split_once(" of ").filter(|(word, _)| ["UNKNOWN", "null"].contains(word));
+    let (caption, title) = match fields {
+        Some((word, issuer)) => (format!("Fields that are {word} in records of {issuer}"), "field"),
+        None => (format!("By {}", counted.by), counted.by.as_str()),
+    };
+    let mut table = Table::new(caption, &[(title, Kind::Text), ("records", Kind::Number)]);
+    table.narrow = true;
+    let mut rows: Vec<(&String, &u64)> = counted.rows.iter().collect();
+    rows.sort_by(|one, two| two.1.cmp(one.1).then_with(|| one.0.cmp(two.0)));
+    for (value, records) in rows.iter().take(COUNTED_MAX) {
+        table.row([value.as_str().into(), grouped(**records).into()]);
+    }
+    page.table(&table);
+    let more = rows.len().saturating_sub(COUNTED_MAX) as u64;
+    let others =
+        if counted.more == 0 { String::new() } else { format!("; {} with other values", grouped(counted.more)) };
+    if more != 0 || counted.more != 0 {
+        page.say(&format!("and {} more values in report.json{others}.", grouped(more)));
+    }
 }
 
 fn checked(page: &mut Page, report: &AuditReport) {

@@ -14,6 +14,9 @@ use crate::clock;
 /// Bars of a plot over time.
 const BUCKETS_MAX: u64 = 60;
 
+/// Places for bars, at least.
+const SLOTS_MIN: u64 = 12;
+
 /// Cells of a time line.
 const CELLS: u64 = 120;
 
@@ -145,8 +148,10 @@ pub fn stacked(id: &str, title: &str, axis: &Axis, series: &[Series]) -> String 
         );
         value += line;
     }
+    // Few bars do not become walls.
+    let slots = axis.count.max(SLOTS_MIN);
     for at in 0..axis.count {
-        let (from, to) = (part(at, axis.count, WIDTH), part(at + 1, axis.count, WIDTH));
+        let (from, to) = (part(at, slots, WIDTH), part(at + 1, slots, WIDTH));
         let gap = if to - from > 40 { 10 } else { (to - from) / 5 };
         let mut below = 0;
         for one in series {
@@ -169,7 +174,7 @@ pub fn stacked(id: &str, title: &str, axis: &Axis, series: &[Series]) -> String 
             }
         }
     }
-    svg.push_str(&labels(axis.count, LEFT, WIDTH, TOP + HEIGHT + 18, |at| axis.label(at)));
+    svg.push_str(&labels(slots, LEFT, WIDTH, TOP + HEIGHT + 18, |at| axis.label(at)));
     svg.push_str("</svg>\n");
     svg
 }

@@ -169,7 +169,7 @@ fn the_page_says_what_the_report_says() {
         "1 record: gateway epoch 1 position 407",
         "the supervisor&#39;s copy, until 2026-12-31",
         "silent from 2026-08-10T00:00:00Z to 2026-08-15T00:00:00Z",
-        "By UNKNOWN of gateway",
+        "Fields that are UNKNOWN in records of gateway",
         "What no log can show",
         "report.json has SHA-256",
     ] {

@@ -176,8 +176,9 @@ fn write(args: &Args, audited: &Audited, beside: &Beside) -> Result<(), Failure>
     let unprintable = |error: serde_json::Error| Failure::usage("audit.report", error.to_string());
     let Audited { report, facts, .. } = audited;
     let written = written::write(report, facts, &beside.figures, &beside.answers).map_err(unprintable)?;
-    // Answers show records about people.
-    let put = if beside.answers.is_empty() { files::replace } else { files::replace_private };
+    // What sealed records say is for those who may read them.
+    let public = args.reader_key.is_none() && beside.answers.is_empty();
+    let put = if public { files::replace } else { files::replace_private };
     put(&args.out.join("report.json"), written.json.as_bytes())?;
     put(&args.out.join("report.txt"), written.text.as_bytes())?;
     put(&args.out.join("report.html"), written.html.as_bytes())?;

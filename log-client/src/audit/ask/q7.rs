@@ -103,7 +103,9 @@ impl Filter for Silences {
         let mut rows = Vec::new();
         for ((issuer, epoch), lane) in &facts.lanes {
             let (issuer, epoch) = (issuer.as_str(), *epoch);
-            if let Some((recorded, index)) = lane.opened.filter(|(recorded, _)| window.holds(*recorded)) {
+            // Without a period every source began once.
+            let reset = epoch > 1 || window.from.is_some();
+            if let Some((recorded, index)) = lane.opened.filter(|(recorded, _)| reset && window.holds(*recorded)) {
                 let (what, text) = if epoch > 1 {
                     ("reset", format!("epoch {epoch} began: a new chain, from position 1"))
                 } else {

@@ -61,9 +61,7 @@ pub fn reasons(facts: &Facts, filter: &dyn Filter, reach: &Reach) -> Vec<Because
 fn entries(facts: &Facts) -> Because {
     let (size, root) = (facts.size, &facts.root);
     if facts.misbehaved {
-        return no(format!(
-            "the log misbehaved, see the findings: its {size} entries are not the ones that it signed for"
-        ));
+        return no(format!("the log misbehaved, see the findings: its {size} entries cannot be taken as whole"));
     }
     yes(format!("all {size} entries up to root {root} were read, hashed again and judged again"))
 }
