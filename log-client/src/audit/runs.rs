@@ -15,6 +15,11 @@ const SHOWN: usize = 12;
 pub struct Runs(Vec<(u64, u64)>);
 
 impl Runs {
+    /// Every index below `end`.
+    pub fn below(end: u64) -> Runs {
+        Runs(end.checked_sub(1).map(|last| (0, last)).into_iter().collect())
+    }
+
     /// Adds an index; cheapest in ascending order.
     pub fn add(&mut self, index: u64) {
         let at = self.0.partition_point(|(_, last)| last.saturating_add(1) < index);
@@ -148,6 +153,12 @@ mod tests {
                 assert_eq!(both, of(a | b), "{a:b} and {b:b}");
             }
         }
+    }
+
+    #[test]
+    fn below_an_end_is_every_index_before_it() {
+        assert!(Runs::below(0).is_empty());
+        assert_eq!(Runs::below(3), runs(0..3));
     }
 
     #[test]

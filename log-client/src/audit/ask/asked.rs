@@ -14,7 +14,6 @@ use super::super::runs::Runs;
 use super::answer::{Answer, Aside, Because, ROWS_MAX, Row, Undecided};
 use super::filter::{Filter, Judged, json_of};
 use super::whole::{self, Reach};
-use crate::clock;
 
 /// Reasons that are told apart; what comes with another one afterwards is listed together.
 const REASONS_MAX: usize = 1_000;
@@ -31,8 +30,10 @@ pub struct Asked {
     open: BTreeMap<(String, String), Runs>,
     aside: BTreeMap<&'static str, Runs>,
     seen: Runs,
-    /// Records of the period that came after the horizon, and the latest of them.
-    after: (u64, u64),
+    /// Opened records of the period.
+    inside: Runs,
+    /// Those of them that were recorded after the horizon.
+    after: Runs,
     /// Records after the horizon that show nothing.
     closed_after: Runs,
 }
@@ -48,7 +49,8 @@ impl Asked {
             open: BTreeMap::new(),
             aside: BTreeMap::new(),
             seen: Runs::default(),
-            after: (0, 0),
+            inside: Runs::default(),
+            after: Runs::default(),
             closed_after: Runs::default(),
         }
     }
@@ -57,8 +59,9 @@ impl Asked {
         if !self.reach.window.holds(occurred(values)) {
             return;
         }
+        self.inside.add(access.index);
         if self.reach.horizon().is_some_and(|horizon| access.recorded >= horizon) {
-            self.after = (self.after.0 + 1, self.after.1.max(access.recorded));
+            self.after.add(access.index);
         }
         match self.filter.judge(access, values) {
             Judged::No => {}
@@ -142,11 +145,16 @@ impl Asked {
                 ),
             );
         }
-        if let (late @ 1.., latest) = self.after {
+        // An entry that the checkpoint after the period does not cover came later, whatever its issuer says.
+        let covered = self.reach.checkpoint_after(facts).map_or(u64::MAX, |bound| bound.size);
+        let mut late = self.inside.without(&Runs::below(covered));
+        late.add_all(&self.after);
+        if !late.is_empty() {
             let text = format!(
-                "{late} records of the period came after the bound of {} s, the latest at {}: more may come; ask with a later bound (late)",
+                "{} records of the period came more than {} s after its end: more may come; ask with a later bound (late): entries {}",
+                late.count(),
                 self.reach.late_s,
-                clock::show(latest)
+                late.show()
             );
             say(false, text);
         }

@@ -6,6 +6,7 @@
 use super::super::facts::{Facts, HOUR_S, Lane};
 use super::super::report::Window;
 use super::super::runs::Runs;
+use super::super::times::Bound;
 use super::answer::Because;
 use super::filter::Filter;
 use crate::clock;
@@ -23,6 +24,12 @@ impl Reach {
     /// Records that arrive from here on are later than the bound allows for anything in the period.
     pub fn horizon(&self) -> Option<u64> {
         self.window.to.map(|to| to.saturating_add(self.late_s))
+    }
+
+    /// The first kept checkpoint from the horizon on.
+    pub fn checkpoint_after<'f>(&self, facts: &'f Facts) -> Option<&'f Bound> {
+        let horizon = self.horizon()?;
+        facts.bounds.iter().find(|bound| bound.time >= horizon)
     }
 
     /// The first `recorded` that something in the period can have: the hour in which it begins.
@@ -92,8 +99,7 @@ fn around(facts: &Facts, reach: &Reach) -> Vec<Because> {
         });
     }
     if let Some(horizon) = reach.horizon() {
-        let after = facts.bounds.iter().find(|bound| bound.time >= horizon);
-        all.push(match after {
+        all.push(match reach.checkpoint_after(facts) {
             Some(bound) => yes(format!(
                 "the checkpoint after the period has {} entries, cosigned at {}, {} s or more after its end",
                 bound.size,
