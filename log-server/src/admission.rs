@@ -188,6 +188,17 @@ impl Admission {
         self.write().leaving = true;
     }
 
+    /// The log's origin.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Whether an event names this attachment that is in the pool, in a batch under way or was indexed last.
+    pub fn names(&self, attachment: &Hash) -> bool {
+        let inner = self.read();
+        inner.recent.iter().any(|logged| logged.event.statement.attachments.iter().any(|a| a.sha256 == *attachment))
+    }
+
     /// Looks at the provisional state, for what the server itself wants to log.
     pub fn with_state<T>(&self, look: impl FnOnce(&State) -> T) -> T {
         look(&self.read().state)

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX};
+use crate::limits::{ATTACHMENT_SPARED_SECONDS, BATCH_BYTES_MAX, BATCH_ENTRIES_MAX};
 
 /// What `log-server serve` was told.
 #[derive(Debug, Clone)]
@@ -81,12 +81,38 @@ pub const WAITING_MAX: usize = 16_384;
 pub const READS_MAX: usize = 64;
 /// Reads that run or wait; more are refused.
 pub const READS_WAITING_MAX: usize = 8_192;
+/// Attachments that come in at once.
+pub const ATTACHMENTS_COMING_MAX: usize = 16;
+/// Bytes of one that are gathered before they are written.
+pub const ATTACHMENT_BUFFER_BYTES: usize = 1 << 20;
+/// How long an attachment may take to come in: as long as its request may be signed for.
+pub const ATTACHMENT_WAIT: Duration = Duration::from_secs(3_600);
+const _: () = assert!(ATTACHMENT_WAIT.as_secs() < ATTACHMENT_SPARED_SECONDS, "what is put again is here at its end");
+/// Reads of sealed records at once: each holds one object of the store, of one batch, in memory.
+pub const SEALED_READS_MAX: usize = 4;
+/// Bytes of sealed records that are gathered before they are sent.
+pub const SEALED_PIECE_BYTES: usize = 64 * 1024;
+/// How often attachments are looked at that no published event names.
+pub const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// How long a look-up waits for an index that is behind the published size.
 pub const INDEX_WAIT: Duration = Duration::from_secs(5);
 /// How long requests may take to end after SIGTERM.
 pub const LEAVE_WAIT: Duration = Duration::from_secs(10);
 /// Seconds after which a client that was refused for overload may come again.
 pub const RETRY_AFTER_SECONDS: u64 = 1;
+
+/// How long the log that is copied may keep silent: a read of sealed records waits for its own checkpoint first.
+pub const FOLLOW_WAIT: Duration = Duration::from_secs(90);
+/// How often it is asked again when it cannot be reached or is busy; the pause begins with `BACK_OFF_FIRST` and doubles.
+pub const FOLLOW_ATTEMPTS: u32 = 6;
+/// Requests to it at once.
+pub const FOLLOW_AT_ONCE_MAX: usize = 8;
+/// Checkpoints that one run copies: each read of sealed records adds to the log, and so may others.
+pub const FOLLOW_ROUNDS_MAX: u32 = 4;
+/// Seconds that a request for sealed records is signed for: it may have to wait its turn.
+pub const READ_REQUEST_SECONDS: u64 = 240;
+const _: () =
+    assert!(FOLLOW_WAIT.as_secs() > SUBMIT_WAIT.as_secs(), "an answer that waits for a checkpoint is waited for");
 
 /// How long a witness may take for one answer, connection included.
 pub const WITNESS_WAIT: Duration = Duration::from_secs(5);

@@ -452,6 +452,12 @@ pub(crate) fn readers() -> [(&'static str, ReaderSeed); 2] {
     [("supervisor", ReaderSeed::new([91; 32])), ("vault", ReaderSeed::new([92; 32]))]
 }
 
+/// The key that signs the requests of a reader.
+pub(crate) fn reader_sign(name: &str) -> Seed {
+    let (_, seal) = readers().into_iter().find(|(reader, _)| *reader == name).unwrap();
+    seed(&format!("{name}.reader.example"), KeyKind::Ed25519, seal.key_id()[0])
+}
+
 /// The window key of the sealing key at a place of a chain.
 pub(crate) fn window_key(seq: u64) -> WindowKey {
     WindowKey::new(*Hash::of(&seq.to_be_bytes()).as_bytes())
@@ -465,7 +471,7 @@ fn json_of_spec(value: &Value) -> Vec<u8> {
 pub(crate) fn charter(keys: &LogKeys, operator: &mut Actor, supervisor: &Actor) -> Value {
     let role = |seed: &Seed| json!({"epoch": 1, "vkey": seed.vkey().to_string()});
     let readers = readers().map(|(name, seal)| {
-        let sign = seed(&format!("{name}.reader.example"), KeyKind::Ed25519, seal.key_id()[0]);
+        let sign = reader_sign(name);
         json!({"name": name, "role": name, "sign": sign.vkey().to_string(), "seal": b64(&seal.public())})
     });
     let body = json!({

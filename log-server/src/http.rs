@@ -1,11 +1,14 @@
-//! The routes of the log server and what they share: static reads, look-ups, submissions (85-log.md).
+//! The routes of the log server and what they share: static reads, look-ups, submissions, attachments, sealed records (85-log.md).
 //!
 //! Reads are static files up to the published size; look-ups are conveniences whose answers carry proofs.
 //! Not here: connections (`listener`), the decision about a submission (`admission`).
 
+mod pieces;
 mod lookups;
 mod reads;
 mod submit;
+mod attachments;
+mod sealed;
 
 use std::sync::{Arc, OnceLock};
 
@@ -18,17 +21,29 @@ use axum::routing::{get, post};
 use tokio::sync::Semaphore;
 
 use crate::admission::Admission;
-use crate::config::{BODY_BYTES_IN_FLIGHT_MAX, READS_MAX, READS_WAITING_MAX, SUBMIT_WAIT, WAITING_MAX};
+use crate::attachments::Attachments;
+use crate::config::{
+    ATTACHMENTS_COMING_MAX, BODY_BYTES_IN_FLIGHT_MAX, READS_MAX, READS_WAITING_MAX, SEALED_READS_MAX, SUBMIT_WAIT,
+    WAITING_MAX,
+};
 use crate::metrics::Route;
 use crate::problem::Problem;
+use crate::store::Store;
+use crate::vault::Vault;
 use crate::view::View;
 
 /// What every handler sees.
 pub struct App {
     /// What readers see.
     pub view: Arc<View>,
+    /// Attachments.
+    pub attachments: Arc<Attachments>,
+    /// The objects of the log.
+    pub store: Arc<dyn Store>,
     /// Admission, once the index is open and the guard has passed.
     pub admission: OnceLock<Arc<Admission>>,
+    /// The log server as an issuer, likewise.
+    pub vault: OnceLock<Arc<Vault>>,
     /// How long a submission waits for its checkpoint.
     pub submit_wait: std::time::Duration,
     /// KiB of bodies that may still come in.
@@ -39,19 +54,28 @@ pub struct App {
     reads: Arc<Semaphore>,
     /// Reads that may still come and wait.
     reads_waiting: Arc<Semaphore>,
+    /// Attachments that may still come in.
+    puts: Arc<Semaphore>,
+    /// Reads of sealed records that may still begin.
+    sealed_reads: Arc<Semaphore>,
 }
 
 impl App {
     /// An app without admission yet.
-    pub fn new(view: Arc<View>) -> App {
+    pub fn new(view: Arc<View>, store: Arc<dyn Store>, attachments: Arc<Attachments>) -> App {
         App {
             view,
+            attachments,
+            store,
             admission: OnceLock::new(),
+            vault: OnceLock::new(),
             submit_wait: SUBMIT_WAIT,
             bodies: Arc::new(Semaphore::new(BODY_BYTES_IN_FLIGHT_MAX / 1024)),
             waiting: Arc::new(Semaphore::new(WAITING_MAX)),
             reads: Arc::new(Semaphore::new(READS_MAX)),
             reads_waiting: Arc::new(Semaphore::new(READS_WAITING_MAX)),
+            puts: Arc::new(Semaphore::new(ATTACHMENTS_COMING_MAX)),
+            sealed_reads: Arc::new(Semaphore::new(SEALED_READS_MAX)),
         }
     }
 
@@ -90,6 +114,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/events/{name}", get(lookups::event))
         .route("/lookup", get(lookups::lookup))
         .route("/events", post(submit::events))
+        .route("/attachments/{sha256}", get(attachments::get).put(attachments::put))
+        .route("/sealed/{range}", get(sealed::records))
         .route("/metrics", get(reads::metrics))
         .route("/healthz", get(reads::healthz))
         .route("/readyz", get(reads::readyz))
@@ -142,6 +168,8 @@ const JSON: &str = "application/json";
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 /// What changes with every checkpoint.
 const BRIEF: &str = "no-cache";
+
+pub(crate) use sealed::{ACCESS, ACCESS_RECORD};
 
 #[cfg(test)]
 mod tests;

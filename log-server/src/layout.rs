@@ -19,6 +19,9 @@ pub const MACHINE: &str = "machine";
 /// The file that carries the lock of the folder; it is no object.
 pub const LOCK: &str = "lock";
 
+/// How far an unfinished copy came; while it is there no server opens the folder [S-45].
+pub const FOLLOW: &str = "follow";
+
 /// Where objects are written before they have their name; whatever is in it at open is deleted [S-11].
 pub const TEMPORARY_FOLDER: &str = "tmp";
 

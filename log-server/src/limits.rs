@@ -14,6 +14,9 @@ pub const ENTRY_BYTES_MAX: usize = 65_535;
 /// Entries whose sealed records share a folder: no object reaches over a multiple of it, and a folder stays listable [S-29].
 pub const SEALED_GROUP_ENTRIES: u64 = 65_536;
 
+/// Bytes from which a copy begins another object of sealed records: half of what a batch writes at most.
+pub const SEALED_OBJECT_BYTES: usize = BATCH_BYTES_MAX / 2;
+
 /// Hashes in a full tile and entries in a full bundle (C2SP tlog-tiles, "Merkle Tree").
 pub const TILE_WIDTH: usize = vitrine_spec::limits::TILE_WIDTH as usize;
 

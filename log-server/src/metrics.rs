@@ -45,6 +45,13 @@ pub struct Stage {
     pub step: &'static str,
 }
 
+/// Label of what is counted by how it ended.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Outcome {
+    /// Of attachments `stored`, `here`, `refused`, `swept`; of sealed reads `read`, `refused`.
+    pub outcome: &'static str,
+}
+
 /// Seconds: 0.5 ms to 16 s, doubling.
 const SECONDS: [f64; 16] =
     [0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 2.048, 4.096, 8.192, 16.384];
@@ -75,6 +82,18 @@ pub struct Metrics {
     pub steps: Family<Stage, Histogram, fn() -> Histogram>,
     /// Seconds from a request's admission to its published checkpoint.
     pub submit_seconds: Histogram,
+    /// Attachments put, by what became of them.
+    pub attachments: Family<Outcome, Counter>,
+    /// Attachments that no published event names.
+    pub attachments_waiting: Gauge,
+    /// Their bytes.
+    pub attachments_waiting_bytes: Gauge<u64, AtomicU64>,
+    /// Requests for sealed records, by what became of them.
+    pub sealed_reads: Family<Outcome, Counter>,
+    /// Sealed records sent to readers.
+    pub sealed_records: Counter,
+    /// Sealed records erased by this run.
+    pub erased_records: Counter,
     /// Entries that wait for a batch.
     pub pool_entries: Gauge,
     /// Bytes that wait for a batch.
@@ -111,6 +130,12 @@ impl Metrics {
             checkpoints: Counter::default(),
             steps: Family::new_with_constructor(seconds),
             submit_seconds: seconds(),
+            attachments: Family::default(),
+            attachments_waiting: Gauge::default(),
+            attachments_waiting_bytes: Gauge::default(),
+            sealed_reads: Family::default(),
+            sealed_records: Counter::default(),
+            erased_records: Counter::default(),
             pool_entries: Gauge::default(),
             pool_bytes: Gauge::default(),
             head_size: Gauge::default(),
@@ -138,6 +163,14 @@ impl Metrics {
             Unit::Seconds,
             m.submit_seconds.clone(),
         );
+        registry.register("attachments", "Attachments put, by what became of them", m.attachments.clone());
+        let waiting = "Attachments that no published event names";
+        registry.register("attachments_waiting", waiting, m.attachments_waiting.clone());
+        let bytes = "Bytes of attachments that no published event names";
+        registry.register("attachments_waiting_bytes", bytes, m.attachments_waiting_bytes.clone());
+        registry.register("sealed_reads", "Requests for sealed records, by outcome", m.sealed_reads.clone());
+        registry.register("sealed_records_sent", "Sealed records sent to readers", m.sealed_records.clone());
+        registry.register("sealed_records_erased", "Sealed records erased", m.erased_records.clone());
         registry.register("pool_entries", "Entries that wait for a batch", m.pool_entries.clone());
         registry.register("pool_bytes", "Bytes that wait for a batch", m.pool_bytes.clone());
         registry.register("head_size", "Entries of the signed head", m.head_size.clone());

@@ -154,7 +154,25 @@ pub enum OpenError {
         /// This machine.
         want: String,
     },
+    /// A copy of a log that may run elsewhere [S-45].
+    #[error(
+        "{place} is a copy that `log-server follow` made: if the server it was copied from is stopped for good, and its \
+         keys are here, add --take-over"
+    )]
+    Copy {
+        /// The folder.
+        place: String,
+    },
+    /// A copy that is not whole [S-45].
+    #[error("{place} is a copy that is not finished: run `log-server follow` again until it says that it is")]
+    Unfinished {
+        /// The folder.
+        place: String,
+    },
 }
+
+/// What stands in place of a machine in a copy that `follow` made: it goes on nowhere until a person says so [S-45].
+pub(crate) const COPY_LINE: &str = "vitrine machine 1 copy\n";
 
 /// How far opening is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -181,7 +199,17 @@ pub fn machine_id() -> Option<String> {
 /// Takes the folder for this machine [S-10]: refuses one last used on another, unless a person says to take it over.
 /// The caller holds the folder's lock.
 pub fn claim(store: &dyn Store, machine: Option<&str>, take_over: bool) -> Result<(), OpenError> {
-    let Some(machine) = machine else { return Ok(()) };
+    if store.read(layout::FOLLOW)?.is_some() {
+        return Err(OpenError::Unfinished { place: store.place() });
+    }
+    let copied = store.read(layout::MACHINE)?.is_some_and(|bytes| bytes == COPY_LINE.as_bytes());
+    if copied && !take_over {
+        return Err(OpenError::Copy { place: store.place() });
+    }
+    let Some(machine) = machine else {
+        // Nobody can say where it is used, but it is no copy any more.
+        return if copied { Ok(store.delete(layout::MACHINE)?) } else { Ok(()) };
+    };
     let line = format!("vitrine machine 1 {machine}\n");
     match store.read(layout::MACHINE)? {
         Some(bytes) if bytes == line.as_bytes() => return Ok(()),
@@ -383,7 +411,7 @@ fn newest_kept_folder(store: &dyn Store) -> Result<String, StoreError> {
 }
 
 /// Loads the right edge and checks it against the head, and the last bundle against its tile [S-14].
-fn check_edge(reader: &Reader, head: &SignedHead) -> Result<Tip, OpenError> {
+pub(crate) fn check_edge(reader: &Reader, head: &SignedHead) -> Result<Tip, OpenError> {
     let broken = |reason: String| OpenError::Edge { reason };
     let edge = Edge::load(head.size, |tile| reader.tile(*tile)).map_err(|error| broken(error.to_string()))?;
     if edge.root() != head.root {

@@ -19,7 +19,7 @@ use crate::limits::SEALED_GROUP_ENTRIES;
 use crate::store::{Store, StoreError};
 
 /// Bytes before each record: its index as u64 and its length as u32, big-endian.
-const FRAME_BYTES: usize = 8 + 4;
+pub(crate) const FRAME_BYTES: usize = 8 + 4;
 
 /// Why bytes are no object of sealed records.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -151,6 +151,15 @@ pub fn encode<'a>(records: impl IntoIterator<Item = (u64, &'a [u8])>) -> Vec<u8>
     bytes
 }
 
+/// The first record of bytes that may go on: its index and itself; `None` when it is not whole yet.
+pub(crate) fn first(bytes: &[u8]) -> Result<Option<(u64, &[u8])>, FrameError> {
+    let Some((index, rest)) = bytes.split_first_chunk::<8>() else { return Ok(None) };
+    let Some((length, rest)) = rest.split_first_chunk::<4>() else { return Ok(None) };
+    let (index, got) = (u64::from_be_bytes(*index), u32::from_be_bytes(*length));
+    let length = usize::try_from(got).ok().filter(|length| (1..=RECORD_BYTES_MAX).contains(length));
+    Ok(rest.get(..length.ok_or(FrameError::Length { index, got })?).map(|record| (index, record)))
+}
+
 /// Where each record stands in an object, by index.
 pub fn decode(bytes: &[u8]) -> Result<Vec<(u64, Range<usize>)>, FrameError> {
     let mut records: Vec<(u64, Range<usize>)> = Vec::new();
@@ -215,6 +224,11 @@ pub fn zero(span: Span, bytes: &mut [u8], wanted: &BTreeSet<LeafIndex>) -> Resul
 /// The object that stands for an entry, when there is one.
 pub fn find(store: &dyn Store, index: u64) -> Result<Option<Span>, StoreError> {
     Ok(spans(store, index / SEALED_GROUP_ENTRIES)?.into_iter().find(|span| span.holds(index)))
+}
+
+/// The entry after the last that an object of the group of `first` stands for; `None` when it has no object.
+pub(crate) fn end_of(store: &dyn Store, first: u64) -> Result<Option<u64>, StoreError> {
+    Ok(spans(store, first / SEALED_GROUP_ENTRIES)?.last().map(|span| span.end))
 }
 
 /// The objects of a group, in order. A name that no object has is left to `fsck`.

@@ -19,6 +19,7 @@ use vitrine_spec::policy::Policy;
 use vitrine_spec::tree::{LeafIndex, TreeSize};
 
 use crate::admission::{Admission, Lookup};
+use crate::attachments::{Attachments, AttachmentsError};
 use crate::config::{Config, LEAVE_WAIT, READS_MAX, REQUEST_HEAD_WAIT, WITNESS_WAIT};
 use crate::guard::{Guard, Guarded, evidence_folder, mark, marked, old_directory};
 use crate::http::{App, router};
@@ -30,7 +31,7 @@ use crate::metrics::Metrics;
 use crate::open::{OpenError, claim, machine_id};
 use crate::store::{Files, FolderLock, LockError, OsDisk, Store, StoreError};
 use crate::time::Time;
-use crate::vault;
+use crate::vault::{self, Vault};
 use crate::view::{self, Step, View};
 use crate::witnesses::{self, Asking, Witnesses, WitnessesError};
 use crate::writer::{self, Ended, Wake, Writer};
@@ -94,6 +95,9 @@ pub enum ServeError {
         /// The system's reason.
         reason: String,
     },
+    /// The attachments cannot be read.
+    #[error(transparent)]
+    Attachments(#[from] AttachmentsError),
     /// The writer ended.
     #[error(transparent)]
     Ended(#[from] Ended),
@@ -110,12 +114,19 @@ impl ServeError {
             | ServeError::Keys(_)
             | ServeError::Lock(_)
             | ServeError::Listen { .. }
-            | ServeError::Open(OpenError::Empty { .. } | OpenError::Machine { .. } | OpenError::Origin { .. }) => 2,
+            | ServeError::Open(
+                OpenError::Empty { .. }
+                | OpenError::Machine { .. }
+                | OpenError::Origin { .. }
+                | OpenError::Copy { .. }
+                | OpenError::Unfinished { .. },
+            ) => 2,
             ServeError::Witnesses(WitnessesError::Client(_))
             | ServeError::Store(_)
             | ServeError::Open(_)
             | ServeError::Index(_)
             | ServeError::System { .. }
+            | ServeError::Attachments(_)
             | ServeError::Ended(_) => 4,
         }
     }
@@ -223,7 +234,10 @@ pub fn serve(config: &Config, listening: impl FnOnce(SocketAddr)) -> Result<(), 
         published: log.published(),
         head: log.size(),
     }));
-    let app = Arc::new(App::new(Arc::clone(&view)));
+    let post = mailbox_in.clone();
+    let attachments =
+        Attachments::open(Arc::clone(&store), move |error| send(&post, Wake::Fatal(error.clone().into())))?;
+    let app = Arc::new(App::new(Arc::clone(&view), store, Arc::new(attachments)));
     let (leave, left) = watch::channel(false);
     let limits = Limits { connections, head_wait: REQUEST_HEAD_WAIT, leave_wait: LEAVE_WAIT };
     let (served, ended) = {
@@ -370,24 +384,26 @@ impl Starting {
             self.keys.origin().clone(),
             state.clone(),
             Arc::clone(&index) as Arc<dyn Lookup>,
-            Box::new(|_| None),
+            {
+                let attachments = Arc::clone(&self.app.attachments);
+                Box::new(move |sha256| attachments.find(sha256, Time::now()))
+            },
             Arc::clone(&self.view.metrics),
             Box::new(move || send(&post, Wake::Pool)),
         ));
         // Set once, here.
         let _ = self.app.admission.set(Arc::clone(&admission));
-        self.runtime.spawn(vault::run(
-            Arc::clone(&self.keys),
-            Arc::clone(&admission),
-            Arc::clone(&self.view),
-            self.leave.clone(),
-        ));
+        let vault = Arc::new(Vault::new(Arc::clone(&self.keys), Arc::clone(&admission)));
+        // Set once, here.
+        let _ = self.app.vault.set(Arc::clone(&vault));
+        self.runtime.spawn(vault::run(vault, Arc::clone(&self.view), self.leave.clone()));
         let writer = Writer::new(
             writer::Parts {
                 log,
                 index,
                 admission,
                 view: Arc::clone(&self.view),
+                attachments: Arc::clone(&self.app.attachments),
                 witnesses: Arc::clone(&self.witnesses),
                 policy: self.policy.clone(),
                 state,

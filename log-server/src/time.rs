@@ -44,6 +44,23 @@ impl Time {
     }
 }
 
+impl Time {
+    /// The hour that `YYYY/MM/DD/HH` names, in its one spelling.
+    pub fn of_hour(text: &str) -> Option<Time> {
+        let mut parts = text.split('/');
+        let mut number = |digits: usize| {
+            let part = parts.next()?;
+            (part.len() == digits && part.bytes().all(|b| b.is_ascii_digit())).then(|| part.parse::<i16>().ok())?
+        };
+        let (year, month, day, hour) = (number(4)?, number(2)?, number(2)?, number(2)?);
+        let (month, day, hour) = (i8::try_from(month).ok()?, i8::try_from(day).ok()?, i8::try_from(hour).ok()?);
+        let civil = jiff::civil::DateTime::new(year, month, day, hour, 0, 0, 0).ok()?;
+        let seconds = jiff::tz::TimeZone::UTC.to_timestamp(civil).ok()?.as_second();
+        let time = Time::new(u64::try_from(seconds).ok()?);
+        (time.hour() == text).then_some(time)
+    }
+}
+
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)
@@ -62,6 +79,24 @@ mod tests {
         assert_eq!(Time::new(1_795_276_799).hour(), "2026/11/21/15");
         assert_eq!(Time::new(u64::MAX).hour(), Time::new(u64::MAX - 1).hour());
         assert!(Time::new(u64::MAX).hour().starts_with("9999/12/3"));
+    }
+
+    #[test]
+    fn an_hour_has_one_path() {
+        // [S-7]
+        assert_eq!(Time::of_hour("2026/11/21/16"), Some(Time::new(1_795_276_800)));
+        for other in [
+            "2026/11/21",
+            "2026/11/21/16/00",
+            "2026/11/21/24",
+            "2026/02/30/00",
+            "2026/1/21/16",
+            "+026/11/21/16",
+            "1969/12/31/23",
+            "",
+        ] {
+            assert_eq!(Time::of_hour(other), None, "{other}");
+        }
     }
 
     #[test]

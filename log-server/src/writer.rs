@@ -10,21 +10,23 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
+use vitrine_spec::hash::Hash;
 use vitrine_spec::note::Signature;
 use vitrine_spec::policy::{LineName, Policy};
 use vitrine_spec::state::{Effects, State};
 use vitrine_spec::tree::LeafIndex;
 
 use crate::admission::{Admission, Admitted};
+use crate::attachments::{Attachments, AttachmentsError, Named};
 use crate::batch::Item;
-use crate::config::{LEAVE_WAIT, SIGN_ANEW_EVERY, WATCH_EVERY, WITNESS_WAIT};
+use crate::config::{LEAVE_WAIT, SIGN_ANEW_EVERY, SWEEP_EVERY, WATCH_EVERY, WITNESS_WAIT};
 use crate::erase::Erased;
 use crate::guard::{Cosigned, mark, old_directory};
 use crate::index::Index;
 use crate::indexer::{Indexer, Job};
 use crate::limits::{CLOCK_BEHIND_MAX_SECONDS, COSIGNATURES_MAX};
 use crate::log::{Fatal, Log};
-use crate::metrics::Stage;
+use crate::metrics::{Outcome, Stage};
 use crate::time::Time;
 use crate::view::{Step, View};
 use crate::witnesses::{Asking, Report, Standing, Witnesses};
@@ -68,6 +70,8 @@ pub struct Parts {
     pub admission: Arc<Admission>,
     /// What readers see.
     pub view: Arc<View>,
+    /// Attachments, which wait for an event that names them.
+    pub attachments: Arc<Attachments>,
     /// Whom to ask.
     pub witnesses: Arc<Witnesses>,
     /// Whose cosignatures make a quorum.
@@ -102,6 +106,8 @@ struct Current {
     effects: Arc<Vec<Effects>>,
     /// Entries whose sealed records this head erases, once it is published.
     erases: Vec<LeafIndex>,
+    /// Attachments that its events name.
+    names: Vec<Hash>,
     begun: Instant,
 }
 
@@ -123,6 +129,7 @@ pub struct Writer {
     last_begin: Option<Instant>,
     last_signed: Option<Instant>,
     watched: Option<Instant>,
+    swept: Option<Instant>,
     clock_behind: bool,
 }
 
@@ -146,6 +153,7 @@ impl Writer {
             published: false,
             effects: Arc::default(),
             erases: parts.erases.clone(),
+            names: Vec::new(),
             begun: Instant::now(),
         };
         let last_signed = (!parts.sign_at_once).then(Instant::now);
@@ -163,6 +171,7 @@ impl Writer {
             last_begin: None,
             last_signed,
             watched: None,
+            swept: None,
             clock_behind: false,
         })
     }
@@ -178,6 +187,7 @@ impl Writer {
             self.begin_if_due()?;
             self.publish_if_due()?; // a policy without witnesses has its quorum at once
             self.erase_if_due()?;
+            self.sweep_if_due()?;
             if self.may_leave() {
                 return self.close();
             }
@@ -285,6 +295,7 @@ impl Writer {
         let signatures = lines(&self.parts.policy, &self.current.signatures);
         let published = self.parts.log.publish(&signatures, Time::now())?;
         steps.get_or_create(&Stage { step: "publish" }).observe(started.elapsed().as_secs_f64());
+        self.parts.attachments.named(&std::mem::take(&mut self.current.names)).map_err(Fatal::from)?;
         let (first, effects) = (self.first.take(), std::mem::take(&mut self.current.effects));
         self.parts.view.publish(published, move |state| {
             if let Some(first) = first {
@@ -298,6 +309,40 @@ impl Writer {
         self.current.published = true;
         self.due.append(&mut std::mem::take(&mut self.current.erases).into_iter().collect());
         self.parts.view.set_quorum(None);
+        Ok(())
+    }
+
+    /// Forgets what waits of attachments that a published event names, and deletes what nobody names after a day [S-42].
+    fn sweep_if_due(&mut self) -> Result<(), Ended> {
+        if self.stopped || self.swept.is_some_and(|swept| swept.elapsed() < SWEEP_EVERY) {
+            return Ok(());
+        }
+        self.swept = Some(Instant::now());
+        let Parts { admission, index, view, attachments, .. } = &self.parts;
+        let published = view.published().size;
+        let swept = attachments.sweep(Time::now(), |sha256| {
+            // The pool first: what leaves it is in the index by then.
+            let admitted = admission.names(sha256);
+            let first = index.attachment(sha256).map_err(|error| error.to_string())?;
+            Ok(match first {
+                Some(first) if first.get() < published.get() => Named::Published,
+                Some(_) => Named::Admitted,
+                None if admitted => Named::Admitted,
+                None => Named::Nobody,
+            })
+        });
+        let swept = swept.map_err(|error| match error {
+            AttachmentsError::Store(error) => Ended::Log(Fatal::from(error)),
+            AttachmentsError::Look { .. } | AttachmentsError::Record { .. } => Ended::Index(error.to_string()),
+        })?;
+        if swept > 0 {
+            tracing::info!("{swept} attachments deleted that no event named within a day");
+            let outcome = Outcome { outcome: "swept" };
+            view.metrics.attachments.get_or_create(&outcome).inc_by(swept as u64);
+        }
+        let (waiting, bytes) = attachments.waiting();
+        view.metrics.attachments_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+        view.metrics.attachments_waiting_bytes.set(bytes);
         Ok(())
     }
 
@@ -321,9 +366,11 @@ impl Writer {
         if !((pool && rested) || anew) {
             return Ok(());
         }
-        let (mut entries, mut effects, mut items, mut erases) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut entries, mut effects, mut items) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut erases, mut names) = (Vec::new(), Vec::new());
         for admitted in self.parts.admission.take() {
             let Admitted { index, event, effects: change, item, erases: targets } = admitted;
+            names.extend(event.statement.attachments.iter().map(|attachment| attachment.sha256));
             entries.push((index, event));
             effects.push(change);
             items.push(item);
@@ -332,6 +379,7 @@ impl Writer {
         self.begin(&items)?;
         self.current.effects = Arc::new(effects);
         self.current.erases = erases;
+        self.current.names = names;
         self.ask(&[])?;
         if entries.is_empty() {
             return Ok(());
@@ -374,6 +422,7 @@ impl Writer {
             published: false,
             effects: std::mem::take(&mut self.current.effects),
             erases: std::mem::take(&mut self.current.erases),
+            names: std::mem::take(&mut self.current.names),
             begun: Instant::now(),
         };
         let _inside = self.parts.runtime.enter();

@@ -14,7 +14,7 @@ use vitrine_spec::body::Body;
 use vitrine_spec::body::issuer::{Chained, Stream};
 use vitrine_spec::envelope::EventId;
 use vitrine_spec::hash::{Hash, leaf_hash};
-use vitrine_spec::state::{IssuerView, Link};
+use vitrine_spec::state::{IssuerView, Link, SealingLink};
 use vitrine_spec::text::{b64, decimal};
 use vitrine_spec::tlog_proof;
 use vitrine_spec::tree::{LeafIndex, TreeSize};
@@ -196,6 +196,7 @@ struct Standing {
     types: Map<String, Value>,
     opened_at: LeafIndex,
     last: Option<Link>,
+    sealing: Option<SealingLink>,
     streams: Vec<(Stream, u64)>,
 }
 
@@ -213,6 +214,7 @@ impl Standing {
             types: issuer.types.iter().map(|(kind, chained)| (kind.to_string(), json!(word(chained)))).collect(),
             opened_at: issuer.opened_at,
             last: issuer.last,
+            sealing: issuer.sealing,
             streams: issuer.streams.iter().map(|(stream, next)| (Stream::clone(stream), *next)).collect(),
         }
     }
@@ -243,6 +245,8 @@ fn issuer_body(app: &App, name: &str) -> Result<Value, Problem> {
         None => None,
     };
     body.insert("last".to_owned(), json!(last));
+    let sealing = issuer.sealing.map(|sealing| json!({"seq": sealing.seq, "recorded": sealing.recorded.get()}));
+    body.insert("sealing".to_owned(), json!(sealing));
     let streams = issuer.streams.iter().map(|(stream, next)| {
         let update = last_update(index, name, &issuer, stream, *next)?;
         let last = update.map(|at| entry(app, &published, at)).transpose()?;
@@ -303,7 +307,7 @@ pub(crate) fn groups(hex: &str) -> String {
 }
 
 /// The published checkpoint, once the index covers it: it may be a moment behind [S-28].
-async fn indexed(app: &App) -> Result<Arc<Published>, Problem> {
+pub(super) async fn indexed(app: &App) -> Result<Arc<Published>, Problem> {
     index(app)?;
     let published = app.view.published();
     match tokio::time::timeout(INDEX_WAIT, app.view.wait_for_index(published.size)).await {
@@ -316,7 +320,7 @@ async fn indexed(app: &App) -> Result<Arc<Published>, Problem> {
 }
 
 /// The index, once it is open.
-fn index(app: &App) -> Result<&Arc<Index>, Problem> {
+pub(super) fn index(app: &App) -> Result<&Arc<Index>, Problem> {
     app.view.index().ok_or_else(|| starting("the index is not open yet"))
 }
 

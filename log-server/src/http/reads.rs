@@ -65,7 +65,7 @@ pub(super) async fn tile(State(app): State<Arc<App>>, Path(path): Path<String>) 
 /// The first checkpoint published in a UTC hour [S-7].
 pub(super) async fn kept(State(app): State<Arc<App>>, Path(path): Path<String>) -> Result<Response, Problem> {
     let none = |path: &str| Problem::not_found(format!("kept/{path}: no checkpoint was kept for that hour")).no_store();
-    let hour = hour(&path).ok_or_else(|| none(&path))?;
+    let hour = Time::of_hour(&path).ok_or_else(|| none(&path))?;
     let note = app
         .reading(move |app| app.view.reader().kept(hour).map_err(Problem::internal))
         .await?
@@ -76,21 +76,6 @@ pub(super) async fn kept(State(app): State<Arc<App>>, Path(path): Path<String>) 
         Ok(_) => Err(none(&path)),
         Err(error) => Err(Problem::internal(format!("kept/{path}: {error}"))),
     }
-}
-
-/// The hour that `YYYY/MM/DD/HH` names, in its one spelling.
-fn hour(path: &str) -> Option<Time> {
-    let mut parts = path.split('/');
-    let mut number = |digits: usize| {
-        let part = parts.next()?;
-        (part.len() == digits && part.bytes().all(|b| b.is_ascii_digit())).then(|| part.parse::<i16>().ok())?
-    };
-    let (year, month, day, hour) = (number(4)?, number(2)?, number(2)?, number(2)?);
-    let (month, day, hour) = (i8::try_from(month).ok()?, i8::try_from(day).ok()?, i8::try_from(hour).ok()?);
-    let civil = jiff::civil::DateTime::new(year, month, day, hour, 0, 0, 0).ok()?;
-    let seconds = jiff::tz::TimeZone::UTC.to_timestamp(civil).ok()?.as_second();
-    let time = Time::new(u64::try_from(seconds).ok()?);
-    (time.hour() == path).then_some(time)
 }
 
 /// What the server waits for, and how the witnesses stand.
@@ -146,31 +131,10 @@ const PATHS: &str = "
   GET  /lookup?sha256=|purl=|event_id=|issuer=&epoch=&seq=
   GET  /proof/inclusion?index=&size=      GET /proof/consistency?from=&to=
   POST /events[?check=1]                  submit a signed event (application/json) or many (application/x-ndjson)
+  GET  /sealed/<i>-<j>                    sealed records, for the charter's readers (Authorization: DSSE)
+  GET  /attachments/<sha256>              a document behind an event; PUT by an open issuer (Authorization: DSSE)
   GET  /healthz  /readyz  /metrics        operate
 
 What a look-up returns is proven, what it leaves out is not. Trust comes from pinned keys and the charter's
 fingerprint, never from this server.
 ";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_hour_has_one_path() {
-        // [S-7]
-        assert_eq!(hour("2026/11/21/16"), Some(Time::new(1_795_276_800)));
-        for other in [
-            "2026/11/21",
-            "2026/11/21/16/00",
-            "2026/11/21/24",
-            "2026/02/30/00",
-            "2026/1/21/16",
-            "+026/11/21/16",
-            "1969/12/31/23",
-            "",
-        ] {
-            assert_eq!(hour(other), None, "{other}");
-        }
-    }
-}

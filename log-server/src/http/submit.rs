@@ -161,7 +161,7 @@ fn length(headers: &HeaderMap, form: Form) -> Result<usize, Refusal> {
     }
 }
 
-fn reserve(semaphore: &Arc<Semaphore>, permits: u32, what: &str) -> Result<OwnedSemaphorePermit, Refusal> {
+pub(super) fn reserve(semaphore: &Arc<Semaphore>, permits: u32, what: &str) -> Result<OwnedSemaphorePermit, Refusal> {
     Arc::clone(semaphore).try_acquire_many_owned(permits).map_err(|_| Refusal::Rate(format!("too many {what}")))
 }
 
@@ -270,12 +270,12 @@ fn line(number: usize, answered: &Result<Place, Refusal>) -> String {
 }
 
 /// Runs what computes, off the threads that serve connections.
-async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+pub(super) async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
     tokio::task::spawn_blocking(work).await.map_err(Problem::internal)
 }
 
 /// Waits for the checkpoint that covers `index`; `pending` when it does not come in time [S-23].
-async fn wait(app: &App, index: LeafIndex) -> Result<Arc<Published>, Refusal> {
+pub(super) async fn wait(app: &App, index: LeafIndex) -> Result<Arc<Published>, Refusal> {
     match tokio::time::timeout(app.submit_wait, app.view.wait_for(index)).await {
         Ok(published) => Ok(published),
         Err(_) => Err(Refusal::Pending(match app.view.quorum() {

@@ -20,6 +20,7 @@ use vitrine_spec::tree::{LeafIndex, TreeSize};
 
 use super::{App, router};
 use crate::admission::Admission;
+use crate::attachments::Attachments;
 use crate::fake::{Actor, FakeWitness, ORIGIN, charter, policy};
 use crate::guard::Cosigned;
 use crate::index::Index;
@@ -30,9 +31,13 @@ use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::store::{Files, OsDisk, Store};
 use crate::time::Time;
+use crate::vault::Vault;
 use crate::view::{self, View};
 use crate::witnesses::{self, Witnesses};
 use crate::writer::{self, Wake, Writer};
+
+mod documents;
+mod sealed;
 
 /// A log server without sockets: two witnesses, both needed.
 struct Server {
@@ -43,9 +48,11 @@ struct Server {
     keys: Arc<LogKeys>,
     fakes: Vec<FakeWitness>,
     operator: Actor,
+    supervisor: Actor,
+    charter: Value,
     post: Sender<Wake>,
     writer: Option<std::thread::JoinHandle<Result<(), writer::Ended>>>,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl Drop for Server {
@@ -97,6 +104,8 @@ struct Setting {
     /// Seconds by which the last signed time is ahead of the clock, and whether a person accepts the clock.
     signed_ahead: u64,
     accept_clock: bool,
+    /// Keys and charter of another server, to fork its log.
+    like: Option<(Arc<LogKeys>, Value)>,
 }
 
 impl Default for Setting {
@@ -109,19 +118,24 @@ impl Default for Setting {
             admission: true,
             signed_ahead: 0,
             accept_clock: false,
+            like: None,
         }
     }
 }
 
 async fn server(setting: Setting) -> Server {
     let dir = tempfile::tempdir().unwrap();
-    let keys = Arc::new(LogKeys::generate(&dir.path().join("keys"), ORIGIN, None).unwrap());
     let (mut operator, supervisor) = (Actor::new("operator", 40), Actor::new("supervisor", 41));
+    let (keys, charter) = setting.like.unwrap_or_else(|| {
+        let keys = LogKeys::generate(&dir.path().join("keys"), ORIGIN, None).unwrap();
+        let charter = charter(&keys, &mut operator, &supervisor);
+        (Arc::new(keys), charter)
+    });
+    let operator = Actor::new("operator", 40).after(&charter);
     let data = dir.path().join("data");
     let store: Arc<dyn Store> = Arc::new(Files::new(OsDisk::create(&data).unwrap()));
-    let charter = charter(&keys, &mut operator, &supervisor)["envelope"].to_string();
-    init(&*store, &keys, charter.as_bytes(), Time::now()).unwrap();
-    let mut log = Log::open(store, Arc::clone(&keys), Time::now(), &|_| {}).unwrap();
+    init(&*store, &keys, charter["envelope"].to_string().as_bytes(), Time::now()).unwrap();
+    let mut log = Log::open(Arc::clone(&store), Arc::clone(&keys), Time::now(), &|_| {}).unwrap();
     if setting.signed_ahead > 0 {
         log.begin(&[], Time::now().plus(setting.signed_ahead)).unwrap();
     }
@@ -162,28 +176,32 @@ async fn server(setting: Setting) -> Server {
     view.set_index(Arc::clone(&index));
     let (post, mailbox) = channel();
     let wake = post.clone();
+    let attachments = Arc::new(Attachments::open(Arc::clone(&store), |error| panic!("{error}")).unwrap());
+    let found = Arc::clone(&attachments);
     let admission = Arc::new(
         Admission::new(
             keys.origin().clone(),
             state.clone(),
             Arc::clone(&index) as Arc<dyn crate::admission::Lookup>,
-            Box::new(|_| None),
+            Box::new(move |sha256| found.find(sha256, Time::now())),
             metrics,
             Box::new(move || wake.send(Wake::Pool).unwrap_or(())),
         )
         .with_pool_entries_max(setting.pool_entries_max),
     );
-    let mut app = App::new(Arc::clone(&view));
+    let mut app = App::new(Arc::clone(&view), store, Arc::clone(&attachments));
     app.submit_wait = setting.wait;
     let app = Arc::new(app);
     if setting.admission {
         assert!(app.admission.set(Arc::clone(&admission)).is_ok());
+        assert!(app.vault.set(Arc::new(Vault::new(Arc::clone(&keys), Arc::clone(&admission)))).is_ok());
     }
     let parts = writer::Parts {
         log,
         index,
         admission,
         view: Arc::clone(&view),
+        attachments,
         witnesses,
         policy: policy.clone(),
         state,
@@ -201,7 +219,7 @@ async fn server(setting: Setting) -> Server {
     while view.step() != view::Step::Ready {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    Server { router, app, view, policy, keys, fakes, operator, post, writer, _dir: dir }
+    Server { router, app, view, policy, keys, fakes, operator, supervisor, charter, post, writer, dir }
 }
 
 impl Server {
@@ -218,6 +236,10 @@ impl Server {
 
     async fn post(&self, path: &str, content_type: &str, body: impl Into<Body>) -> Answer {
         self.send(Request::post(path).header("content-type", content_type).body(body.into()).unwrap()).await
+    }
+
+    async fn metrics(&self) -> String {
+        self.get("/metrics").await.text()
     }
 
     async fn submit(&self, event: &Value) -> Answer {
@@ -242,6 +264,18 @@ impl Server {
         let opened = self.submit(&farm.open(&self.operator)).await;
         assert_eq!(opened.status, 201, "{}", opened.text());
         farm
+    }
+
+    /// An issuer of accesses, opened, with a sealing key and this many accesses under it: the entries from 1 on.
+    async fn gateway(&self, accesses: u64) -> (Actor, Vec<Value>) {
+        let mut gateway = Actor::new("gateway", 51);
+        assert_eq!(self.submit(&gateway.open_gateway(&self.operator)).await.status, 201);
+        let mut lines = vec![gateway.sealing_key()];
+        lines.extend((0..accesses).map(|number| gateway.access(2, number)));
+        let texts: Vec<String> = lines.iter().map(Value::to_string).collect();
+        let answers = self.submit_lines(&texts).await;
+        assert_eq!(answers[lines.len() - 1]["index"], lines.len() + 1, "the last access");
+        (gateway, lines.split_off(1))
     }
 
     /// A proof that holds offline; the entry's index.
