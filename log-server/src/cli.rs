@@ -1,4 +1,4 @@
-//! The command line of `log-server` (cli.md): keygen, init, serve, status, fsck, and their exit codes.
+//! The command line of `log-server` (cli.md): keygen, init, serve, status, fsck, follow, and their exit codes.
 //!
 //! Not here: what the commands do.
 
@@ -14,8 +14,10 @@ use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
+use vitrine_spec::hash::Hash;
 
 use crate::config::{BATCH_MILLIS_DEFAULT, Config, FREE_BYTES_MIN_DEFAULT};
+use crate::follow;
 use crate::fsck;
 use crate::init;
 use crate::keys::LogKeys;
@@ -33,8 +35,9 @@ const NOT_YET: u8 = 5;
 
 const EXIT_CODES: &str = "Exit codes:
   0  done
-  1  fsck found damage, or the charter is not valid
+  1  fsck found damage, the charter is not valid, or follow met another charter or too few witnesses
   2  wrong command line, missing or malformed file, a folder in use
+  3  follow: the log does not extend the copy, or its entries, records or proofs do not fit; its checkpoint is kept
   4  not reachable; or a write failed: the message says which, and opening again is the recovery
   5  status: the server does not admit events yet";
 
@@ -56,6 +59,7 @@ enum Command {
     Serve(Serve),
     Status(Status),
     Fsck(Fsck),
+    Follow(Follow),
 }
 
 /// Make the log's keys (Ed25519 and ML-DSA-44) and its vault's key, and print their vkeys.
@@ -146,6 +150,38 @@ struct Fsck {
     dir: PathBuf,
 }
 
+/// Make a verified copy of a running log, or bring one up to date; serve --take-over goes on with it on another machine.
+///
+/// Signatures, hashes, admission, every sealed record and every attachment are checked before they are kept. It may be run
+/// again at any time, and goes on where it was. A log that does not extend the copy is refused.
+#[derive(Args)]
+struct Follow {
+    /// The running log, for example http://127.0.0.1:8080.
+    #[arg(long, value_name = "URL")]
+    from: String,
+    /// Folder of the copy; made when missing. Never a folder that a server uses.
+    #[arg(long, value_name = "DIR")]
+    dir: PathBuf,
+    /// The charter's fingerprint, 16 groups of four digits; without it the first run believes the log.
+    #[arg(long, value_name = "FINGERPRINT", value_parser = fingerprint)]
+    charter: Option<Hash>,
+    /// tlog-policy file whose quorum every checkpoint must have; without it the log's own signatures count alone.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// Accept a policy with `quorum none`.
+    #[arg(long)]
+    unwitnessed: bool,
+    /// Key file of a reader of the charter, which signs requests for sealed records; each is an access in the log.
+    #[arg(long, value_name = "FILE")]
+    reader_key: Option<PathBuf>,
+}
+
+/// Blanks, hyphens and capitals of a fingerprint do not matter.
+fn fingerprint(text: &str) -> Result<Hash, String> {
+    let digits: String = text.chars().filter(|c| !matches!(c, ' ' | '-')).collect();
+    Hash::from_hex(&digits.to_ascii_lowercase()).map_err(|_| "64 hexadecimal digits, in groups or not".to_owned())
+}
+
 fn name_and_url(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, url)) if !name.is_empty() && url.starts_with("http") => Ok((name.to_owned(), url.to_owned())),
@@ -179,6 +215,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Serve(args) => run_server(args, cli.json),
         Command::Status(args) => show_status(args, cli.json),
         Command::Fsck(args) => check(args, cli.json),
+        Command::Follow(args) => copy(args, cli.json),
     };
     match result {
         Ok(code) => ExitCode::from(code),
@@ -337,6 +374,58 @@ fn check(args: &Fsck, json: bool) -> Result<u8, Failed> {
     Ok(if report.findings.is_empty() { DONE } else { NOT_CLEAN })
 }
 
+fn copy(args: &Follow, json: bool) -> Result<u8, Failed> {
+    log_to_stderr(json);
+    let options = follow::Options {
+        from: args.from.clone(),
+        dir: args.dir.clone(),
+        charter: args.charter,
+        policy: args.policy.clone(),
+        unwitnessed: args.unwitnessed,
+        reader_key: args.reader_key.clone(),
+    };
+    let bar = bar();
+    let report = follow::follow(&options, &|step: Step| {
+        bar.set_length(step.total);
+        bar.set_position(step.done);
+        bar.set_message(step.name);
+    });
+    bar.finish_and_clear();
+    let report = report.map_err(|error| Failed { words: error.to_string(), code: error.exit_code() })?;
+    let not_checked: Vec<&str> = [
+        (args.charter.is_none(), "the charter's fingerprint (--charter)"),
+        (args.policy.is_none(), "witnesses (--policy)"),
+    ]
+    .into_iter()
+    .filter_map(|(missing, what)| missing.then_some(what))
+    .collect();
+    let fingerprint = groups(&report.fingerprint);
+    if json {
+        say(&json!({
+            "origin": report.origin, "fingerprint": fingerprint, "size": report.size.get(),
+            "root": report.root.to_string(), "before": report.before.get(), "records": report.records,
+            "reads": report.reads, "attachments": report.attachments, "kept": report.kept,
+            "log_size": report.remote.get(), "not_checked": not_checked,
+        })
+        .to_string());
+    } else {
+        say(&format!("log          {}\nfingerprint  {fingerprint}", report.origin));
+        say(&format!("copied       {} entries, root {} ({} before)", report.size, report.root, report.before));
+        say(&format!(
+            "with         {} sealed records in {} reads, {} attachments, {} kept checkpoints",
+            report.records, report.reads, report.attachments, report.kept
+        ));
+        if !not_checked.is_empty() {
+            say(&format!("not checked  {}", not_checked.join(", ")));
+        }
+        eprintln!(
+            "run it again to catch up. To go on here: let nothing be submitted any more, run it once more, stop the server \
+             there for good, bring its keys, then log-server serve --take-over; the witnesses say when entries are missing"
+        );
+    }
+    Ok(DONE)
+}
+
 /// A progress bar on a terminal's stderr; nothing elsewhere.
 fn bar() -> ProgressBar {
     if !std::io::stderr().is_terminal() {
@@ -373,6 +462,7 @@ mod tests {
             "log-server serve --dir d --keys k --listen 127.0.0.1:0 --policy p --batch-ms 20 --min-free 1 --take-over --set-aside w1 --set-aside w2 --clock-was-wrong",
             "log-server status --url http://127.0.0.1:1 --json",
             "log-server fsck --dir d",
+            "log-server follow --from http://127.0.0.1:1 --dir d --policy p --reader-key k --charter 0123-4567-89ab-cdef-0123-4567-89AB-CDEF-0123-4567-89ab-cdef-0123-4567-89ab-cdef",
         ] {
             let parsed = Cli::try_parse_from(line.split(' '));
             assert!(parsed.is_ok(), "{line}: {}", parsed.err().map_or(String::new(), |error| error.to_string()));

@@ -237,7 +237,21 @@ fn write_key(path: &Path, seed: &Seed) -> Result<(), KeysError> {
     file.sync_all().map_err(fail)
 }
 
-fn read_key(path: &Path, kind: KeyKind, want: &'static str) -> Result<Seed, KeysError> {
+/// Reads a reader's key file, whose first line signs requests; what else it holds is not looked at.
+pub fn read_signing_key(path: &Path) -> Result<Seed, KeysError> {
+    let name = || path.display().to_string();
+    let lines = read_private(path)?;
+    let format = |reason: String| KeysError::Format { path: name(), reason };
+    let (line, _) = lines.split_once('\n').ok_or_else(|| format("its first line does not end".to_owned()))?;
+    let seed = Seed::parse(line).map_err(|error| format(error.to_string()))?;
+    if seed.vkey().kind() != KeyKind::Ed25519 {
+        return Err(KeysError::Kind { path: name(), want: "Ed25519" });
+    }
+    Ok(seed)
+}
+
+/// The text of a key file that its owner alone can read.
+fn read_private(path: &Path) -> Result<String, KeysError> {
     let name = || path.display().to_string();
     let fail = |source| KeysError::File { path: name(), source };
     let file = File::open(path).map_err(fail)?;
@@ -247,6 +261,12 @@ fn read_key(path: &Path, kind: KeyKind, want: &'static str) -> Result<Seed, Keys
     }
     let mut text = String::new();
     file.take(KEY_FILE_BYTES_MAX).read_to_string(&mut text).map_err(fail)?;
+    Ok(text)
+}
+
+fn read_key(path: &Path, kind: KeyKind, want: &'static str) -> Result<Seed, KeysError> {
+    let name = || path.display().to_string();
+    let text = read_private(path)?;
     let format = |reason: String| KeysError::Format { path: name(), reason };
     let line = text.strip_suffix('\n').ok_or_else(|| format("its line does not end".to_owned()))?;
     let seed = Seed::parse(line).map_err(|error| format(error.to_string()))?;

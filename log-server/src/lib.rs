@@ -38,6 +38,7 @@ pub mod vault;
 pub mod http;
 pub mod serve;
 pub mod status;
+pub mod follow;
 pub mod cli;
 
 #[cfg(test)]

@@ -37,6 +37,7 @@ use crate::witnesses::{self, Witnesses};
 use crate::writer::{self, Wake, Writer};
 
 mod documents;
+mod following;
 mod sealed;
 
 /// A log server without sockets: two witnesses, both needed.
