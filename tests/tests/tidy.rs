@@ -86,7 +86,7 @@ fn a_module_uses_only_those_above_it() {
             let inside = path.strip_prefix(&source).expect("walked below it");
             let first = inside.iter().next().expect("a file has a name").to_string_lossy().into_owned();
             let own = first.trim_end_matches(".rs");
-            let Some(&place) = rank.get(own).filter(|_| !path.ends_with("tests.rs")) else { continue };
+            let Some(&place) = rank.get(own).filter(|_| !is_test(inside)) else { continue };
             let text = read(&path);
             let code = text.split("#[cfg(test)]").next().unwrap_or_default();
             for used in uses(code) {
@@ -97,6 +97,11 @@ fn a_module_uses_only_those_above_it() {
         }
     }
     assert_none("modules that use one below them", &faults);
+}
+
+/// A file of tests, or in a folder of them.
+fn is_test(path: &Path) -> bool {
+    path.ends_with("tests.rs") || path.iter().any(|part| part == "tests")
 }
 
 /// The first path segment after each `crate::`, braces included.
@@ -169,8 +174,7 @@ fn requirements_exist_and_are_cited_by_code_and_by_a_test() {
     for path in files("rs") {
         let name = shown(&path);
         let text = read(&path);
-        let all_test =
-            name.starts_with("tests/") || name.split('/').nth(1) == Some("tests") || name.ends_with("/tests.rs");
+        let all_test = is_test(Path::new(&name));
         let (code, test) = match text.split_once("#[cfg(test)]") {
             _ if all_test => ("", text.as_str()),
             Some((code, test)) => (code, test),
