@@ -253,7 +253,7 @@ impl Reading {
     }
 }
 
-/// W and where its sealing key stands. Wiped from memory when it is dropped.
+/// W and where its sealing key stands [S-44]. Wiped from memory when it is dropped.
 struct Window {
     key: WindowKey,
     epoch: u32,
@@ -371,7 +371,7 @@ impl Vault {
 }
 
 impl Window {
-    /// W is in memory for an hour at most.
+    /// W is in memory for an hour at most [S-44].
     fn is_old(&self, now: Time) -> bool {
         now.get() > self.recorded.saturating_add(SEALING_KEY_S)
     }

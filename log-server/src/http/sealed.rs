@@ -33,7 +33,7 @@ pub(crate) const ACCESS: &str = "vitrine-access";
 /// Its sealed record, in base64.
 pub(crate) const ACCESS_RECORD: &str = "vitrine-access-record";
 
-/// Sealed records of a range of entries, in order.
+/// Sealed records of a range of entries, in order [S-43].
 pub(super) async fn records(
     State(app): State<Arc<App>>,
     Path(range): Path<String>,
