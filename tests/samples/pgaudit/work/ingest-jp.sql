@@ -1,0 +1,5 @@
+\set customer random(1, 400)
+\set n random(1, 1000000000)
+\set value random(1, 5000)
+INSERT INTO jp.sample_files (sha256, customer, bytes) VALUES (encode(sha256((:n)::text::bytea), 'hex'), :customer, :value);
+INSERT INTO jp.telemetry (customer, kind, value) VALUES (:customer, 'scan', :value);
