@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{charter, event, key, open, opening, policy, proof, show, submit, trust};
+use crate::commands::{charter, event, import, key, open, opening, policy, proof, show, submit, trust};
 use crate::exit::{Exit, Failure};
 use crate::output::Out;
 
@@ -53,6 +53,8 @@ enum Command {
     Submit(submit::Submit),
     /// Own one issuer's chain for many workers: each access is logged before it is made
     Gateway(Box<crate::gateway::Gateway>),
+    /// Log what other systems recorded: accesses from CloudTrail, CSV, PostgreSQL with pgaudit
+    Import(import::Import),
     /// Say what anything is: proof, checkpoint, note, event, policy, trust file, key, tile, bundle; verifies nothing
     Show(show::Show),
     /// Proofs that an entry is logged
@@ -85,6 +87,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Event(command) => event::run(command, &out),
         Command::Submit(args) => submit::run(args, &out),
         Command::Gateway(args) => crate::gateway::run(*args, &out),
+        Command::Import(args) => import::run(&args, &out),
         Command::Show(args) => show::run(args, &out),
         Command::Proof(command) => proof::run(command, &out),
         Command::Open(args) => open::run(args, &out),

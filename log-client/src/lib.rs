@@ -24,6 +24,7 @@ pub mod sealer;
 pub mod readers;
 pub mod deliver;
 pub mod gateway;
+pub mod import;
 pub mod replay;
 pub mod sealed_source;
 pub mod audit;

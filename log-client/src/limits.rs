@@ -125,9 +125,31 @@ pub const CHARTER_BYTES_MAX: u64 = 512 * 1024;
 /// Versions of a charter that are followed back to the first: one a week for twenty years.
 pub const CHARTER_VERSIONS_MAX: u64 = 1_040;
 
+/// Bytes of a mapping file: some thousand lines of words.
+pub const MAPPING_FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Bytes of a table beside it: some 500,000 rows of people or objects.
+pub const IMPORT_TABLE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Bytes of one line of a source: a statement is part of it, and the longest that a client sends is some megabytes.
+pub const IMPORT_LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Bytes of a source that is read as a whole, unpacked: CloudTrail writes files of some ten megabytes.
+pub const IMPORT_WHOLE_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// Events that an import seals at once: a batch of the log holds twice as many, and 2.5 kB each are a third of its bytes.
+pub const IMPORT_BATCH: usize = 2_048;
+
+/// Places that are named of each reason for leaving records out; the square of it is how many warnings are kept in words.
+pub const IMPORT_EXAMPLES: usize = 5;
+
+/// Sessions of a database that an import remembers: 100 bytes each; after a day's 65,536 connections the oldest half goes.
+pub const PG_SESSIONS_MAX: usize = 65_536;
+
 const _: () = assert!(PROOF_BYTES_MAX > 63 * 45 + CHECKPOINT_BYTES_MAX + ENTRY_BYTES_MAX * 4 / 3 + 128);
 const _: () = assert!(OPENING_BYTES_MAX > 24 * (1_024 + 64));
 const _: () = assert!(SEALED_CHUNK_BYTES < SEALED_ENTRIES_MAX * 1_088, "bytes, not entries, end most reads");
 const _: () = assert!(READ_REQUEST_S < 300);
 const _: () = assert!(SUBMIT_TIMEOUT.as_secs() > 60, "the log's own answer comes first");
 const _: () = assert!(GATEWAY_BATCH_MAX + 2 <= BATCH_LINES_MAX && ACCESSES_PER_REQUEST_MAX <= GATEWAY_BATCH_MAX);
+const _: () = assert!(IMPORT_BATCH < BATCH_LINES_MAX, "an import's batch and its sealing key are one batch");

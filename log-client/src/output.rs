@@ -306,6 +306,15 @@ impl Out {
         failure.exit
     }
 
+    /// A count on standard error of what is done, where nobody knows how much there is; drawn only on a terminal.
+    pub fn counter(&self, what: &'static str) -> ProgressBar {
+        let bar = self.progress(0, what);
+        if let Ok(style) = ProgressStyle::with_template("{msg} {pos} {elapsed}") {
+            bar.set_style(style);
+        }
+        bar
+    }
+
     /// A progress bar on standard error, drawn only on a terminal.
     pub fn progress(&self, length: u64, what: &'static str) -> ProgressBar {
         let target = if self.json || !std::io::stderr().is_terminal() {

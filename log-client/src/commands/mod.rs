@@ -8,6 +8,7 @@ pub mod event_new;
 pub mod event;
 pub mod charter_sign;
 pub mod charter;
+pub mod import;
 pub mod submit;
 pub mod proof;
 pub mod open;
