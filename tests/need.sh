@@ -25,3 +25,9 @@ need_compiler() {
   command -v git >/dev/null || missing+=(git)
   [ ${#missing[@]} -eq 0 ] || need_packages "${missing[@]}"
 }
+
+# PostgreSQL with pgaudit, of which a test makes a fresh audit log. Without it that test says so; with CI set it fails.
+need_postgres() {
+  ls /usr/lib/postgresql/*/lib/pgaudit.so >/dev/null 2>&1 && return
+  (need_packages postgresql && need_packages "postgresql-$(ls /usr/lib/postgresql | sort -V | tail -1)-pgaudit") || [ -z "${CI:-}" ]
+}
