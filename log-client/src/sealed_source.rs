@@ -73,9 +73,8 @@ impl ReaderOf<'_> {
 fn refused(error: HttpError, sign: &Seed) -> Failure {
     let failure = Failure::from(error).side("reader", sign.vkey().keyid());
     match failure.code.as_str() {
-        "reader-unknown" => failure.now(
-            "the charter in force does not name this key as a reader's; `show issuers` and the charter say who is",
-        ),
+        "reader-unknown" => failure
+            .now("the charter in force does not name this key as a reader's; who is one: log-client show issuers"),
         "expired" => failure.now("compare this machine's clock with the log's"),
         _ => failure,
     }

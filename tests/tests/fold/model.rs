@@ -1,7 +1,7 @@
 //! What a step is as an event, and what a model of the log expects of it.
 //!
-//! The model knows issuers, epochs, chains, keys and one stream, each by what was taken so far, and shares no rule with `spec`.
-//! Not here: admission, the fold.
+//! The model knows issuers, epochs, chains, keys, readers and one stream, each by what was taken so far, and shares no rule
+//! with `spec`. Not here: admission, the fold; readers, sealing keys, accesses and erasures (`sealed`).
 
 use std::collections::BTreeMap;
 
@@ -12,34 +12,57 @@ use vitrine_spec::hash::Hash;
 use vitrine_spec::key::{KeyKind, Seed};
 use vitrine_tests::oracle::messages;
 
-use super::steps::{Fault, KeyChoice, Step};
+use super::steps::{Fault, KeyChoice, Pause, Readers, Step};
+
+#[path = "sealed.rs"]
+mod sealed;
+
+use sealed::{Access, Reader};
 
 pub(super) const ORIGIN: &str = "fold.example/log";
-/// The server's clock at the first step; it goes on by a minute a step.
-pub(super) const START: u64 = 1_800_000_000;
+/// The server's clock before the first step: an hour is full.
+const START: u64 = 1_800_000_000;
+const HOUR: u64 = 3_600;
 const ZEROS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 const ROLES: [&str; 3] = ["operator", "supervisor", "vault"];
-/// Two issuers of builds, and two of updates in one stream, which one of them can hold at a time.
-const ISSUERS: [&str; 4] = ["farm-a", "farm-b", "release-a", "release-b"];
+/// Two issuers of builds, two of updates in one stream, which one of them can hold at a time, and two of accesses.
+const ISSUERS: [&str; 6] = ["farm-a", "farm-b", "release-a", "release-b", "gate-a", "gate-b"];
+/// The only one whose opening lists a site.
+const AT_A_SITE: &str = "gate-a";
+const SITE: &str = "CH-ZH-1";
 const BUILDER: &str = "https://build.example/farm";
 
 /// When a check comes, so that the first fault of several is the one that is reported.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
+    Table,
+    Sent,
     Standing,
     Right,
+    Signers,
     Signature,
     Disowning,
     Position,
+    Early,
+    Order,
+    Site,
     Reference,
     Body,
+    Record,
 }
+
+/// What is looked at when an event arrives and not in the fold.
+const ON_ARRIVAL: [(Rank, &str); 3] =
+    [(Rank::Sent, "malformed"), (Rank::Early, "too-early"), (Rank::Record, "sealed-mismatch")];
 
 /// An event to submit, and what must come of it.
 pub(super) struct Made {
     pub(super) submission: Vec<u8>,
+    pub(super) kind: &'static str,
     /// The code of the refusal; none when it must be taken.
     pub(super) want: Option<&'static str>,
+    /// The same for its leaf, which comes without a record and at no time.
+    pub(super) want_of_leaf: Option<&'static str>,
     pub(super) now: u64,
     /// What the model learns when it is taken.
     change: Change,
@@ -47,6 +70,7 @@ pub(super) struct Made {
     id: EventId,
     seq: Option<u64>,
     prev: String,
+    recorded: u64,
 }
 
 #[derive(Clone)]
@@ -57,7 +81,9 @@ enum Change {
     Build { digest: String },
     Update { subject: Value },
     Beat { to: u64 },
-    Charter { body: Value, role: Option<(usize, String, Option<Place>)> },
+    Charter { body: Value, role: Option<(usize, String, Option<Place>)>, readers: Option<Vec<Reader>> },
+    SealingKey,
+    Access,
 }
 
 /// A chained event that was taken.
@@ -66,6 +92,7 @@ struct Place {
     seq: u64,
     id: EventId,
     index: u64,
+    recorded: u64,
 }
 
 impl Place {
@@ -89,6 +116,7 @@ struct Epoch {
     last: Option<Place>,
     /// The entry that named `last` first.
     by: u64,
+    sealing: Vec<Place>,
 }
 
 /// What was taken so far.
@@ -102,7 +130,15 @@ pub(super) struct Model {
     releases: u64,
     size: u64,
     steps: u64,
+    clock: u64,
     keys: u64,
+    readers: Vec<Reader>,
+    /// Those of the charter before, and whoever else was one.
+    former: Vec<Reader>,
+    gone: Vec<Reader>,
+    /// The entry that last changed them.
+    readers_since: u64,
+    accesses: Vec<Access>,
 }
 
 fn seed(name: &str, kind: KeyKind) -> Seed {
@@ -139,18 +175,28 @@ struct Draft {
     signers: Vec<String>,
     wants: Vec<(Rank, &'static str)>,
     change: Change,
+    recorded: u64,
+    site: Option<&'static str>,
+    /// `commit` and `sealed`.
+    sealed: Option<(Value, Value)>,
+    record: Option<Vec<u8>>,
+    /// The subject was made wrong.
+    off_subject: bool,
 }
 
 impl Model {
     /// A log with nothing but a charter, and that charter.
     pub(super) fn new() -> (Model, Made) {
         let holder = |role: &str| json!({ "epoch": 1, "vkey": vkey(&format!("{role}-1")) });
+        let readers = vec![Reader::new(1), Reader::new(2)];
         let charter = json!({
             "version": 1, "protocol": "vitrine/v0", "origin": ORIGIN,
             "log_keys": [vkey(ORIGIN), seed(ORIGIN, KeyKind::MlDsa44).vkey().to_string()],
             "operator": holder("operator"), "supervisor": holder("supervisor"), "vault": holder("vault"),
-            "readers": [], "raw": false, "sites": [{ "code": "CH-ZH-1", "name": "Zürich" }],
-            "types": ["build", "charter", "heartbeat", "incident", "issuer-close", "issuer-open", "update"],
+            "readers": sealed::shown(&readers), "raw": false, "sites": [{ "code": SITE, "name": "Zürich" }],
+            "types": [
+                "access", "build", "charter", "erasure", "heartbeat", "incident", "issuer-close", "issuer-open", "update",
+            ],
             "cosign": {}, "built_here_only": false,
         });
         let role = |name: &str| (name.to_owned(), vec![Epoch { key: format!("{name}-1"), ..Epoch::default() }]);
@@ -163,11 +209,17 @@ impl Model {
             releases: 0,
             size: 0,
             steps: 0,
-            keys: 0,
+            clock: START,
+            keys: 2,
+            readers: readers.clone(),
+            former: readers,
+            gone: Vec::new(),
+            readers_since: 0,
+            accesses: Vec::new(),
         };
         let mut draft = model.draft("charter", "operator", subject(&sha256(ORIGIN.as_bytes())), charter.clone());
         draft.signers.push("supervisor-1".to_owned());
-        draft.change = Change::Charter { body: charter, role: None };
+        draft.change = Change::Charter { body: charter, role: None, readers: None };
         let made = model.make(draft, Fault::None);
         (model, made)
     }
@@ -181,7 +233,16 @@ impl Model {
     }
 
     fn now(&self) -> u64 {
-        START + 60 * self.steps
+        self.clock
+    }
+
+    fn pause(&mut self, pause: Pause) {
+        let to_the_hour = HOUR - self.clock % HOUR;
+        self.clock += match pause {
+            Pause::Minute => 60,
+            Pause::HalfHour => HOUR / 2,
+            Pause::Hour { early } => to_the_hour - u64::from(early),
+        };
     }
 
     /// An event of an issuer at its next place.
@@ -206,12 +267,18 @@ impl Model {
             signers: vec![self.key(issuer)],
             wants,
             change: Change::Nothing,
+            recorded: self.now(),
+            site: (issuer == AT_A_SITE).then_some(SITE),
+            sealed: None,
+            record: None,
+            off_subject: false,
         }
     }
 
     /// The event that a step is, with its fault.
-    pub(super) fn next(&mut self, step: &Step, fault: Fault) -> Made {
+    pub(super) fn next(&mut self, step: &Step, fault: Fault, pause: Pause) -> Made {
         self.steps += 1;
+        self.pause(pause);
         let draft = match step {
             Step::Open { who, key, previous } => self.open(ISSUERS[*who], *key, previous),
             Step::Close { who, last, compromised, supervised } => {
@@ -228,7 +295,10 @@ impl Model {
                     ..self.draft("heartbeat", issuer, Value::Null, json!({ "to": to }))
                 }
             }
-            Step::Charter { change, previous } => self.charter(*change, previous.as_ref()),
+            Step::Charter { change, previous, readers } => self.charter(*change, previous.as_ref(), readers),
+            Step::SealingKey { who, wraps } => self.sealing_key(*who, *wraps),
+            Step::Access { who, window, sent, on_the_hour } => self.access(*who, window, *sent, *on_the_hour),
+            Step::Erase { who, supervised, aims, reason, when } => self.erase(*who, *supervised, aims, *reason, *when),
         };
         self.make(draft, fault)
     }
@@ -247,6 +317,11 @@ impl Model {
         if releases {
             body["types"] = json!({ "update": "strict" });
             body["streams"] = json!([{ "packageId": "app", "channel": "stable", "regional": false }]);
+        } else if issuer.starts_with("gate") {
+            body["types"] = json!({ "access": "strict" });
+            if issuer == AT_A_SITE {
+                body["sites"] = json!([SITE]);
+            }
         } else {
             body["types"] = json!({ "build": "none" });
             body["builders"] = json!([BUILDER]);
@@ -267,7 +342,7 @@ impl Model {
             }
         }
         let is_open = |other: &str| self.epochs(other).last().is_some_and(|epoch| !epoch.closed);
-        if releases && ISSUERS[2..].iter().any(|other| *other != issuer && is_open(other)) {
+        if releases && ISSUERS[2..4].iter().any(|other| *other != issuer && is_open(other)) {
             draft.wants.push((Rank::Body, "stream"));
         }
         let last = epochs.last().and_then(|before| before.last);
@@ -280,8 +355,9 @@ impl Model {
 
     fn close(&self, issuer: &str, last: &Index, compromised: bool, supervised: bool) -> Draft {
         let epochs = self.epochs(issuer);
-        let place =
-            epochs.last().map_or(Place { seq: 1, id: EventId::ZERO, index: 0 }, |epoch| *last.get(&epoch.chain));
+        let place = epochs
+            .last()
+            .map_or(Place { seq: 1, id: EventId::ZERO, index: 0, recorded: 0 }, |epoch| *last.get(&epoch.chain));
         let reason = if compromised { "compromised" } else { "planned" };
         let body = json!({ "issuer": issuer, "epoch": epochs.len().max(1), "reason": reason, "last": place.named() });
         let mut draft = self.draft("issuer-close", "operator", public(&self.key(issuer)), body);
@@ -348,8 +424,9 @@ impl Model {
         draft
     }
 
-    /// The next charter, with a new key for one role or for none.
-    fn charter(&mut self, change: Option<usize>, previous: Option<&Index>) -> Draft {
+    /// The next charter, with a new key for one role or for none, and with other readers or the same.
+    fn charter(&mut self, change: Option<usize>, previous: Option<&Index>, readers: &Readers) -> Draft {
+        let (readers, wants) = self.other_readers(readers);
         let mut body = self.charter.clone();
         body["version"] = json!(body["version"].as_u64().unwrap() + 1);
         body["prev"] = json!(self.charter_id.hex());
@@ -363,13 +440,16 @@ impl Model {
             signers.push(key.clone());
             (role, key, named)
         });
+        body["readers"] = sealed::shown(&readers);
         let kept = body.clone(); // the version after names no `previous` again
         if let Some((role, _, Some(named))) = &role {
             body[ROLES[*role]]["previous"] = named.named();
         }
         let mut draft = self.draft("charter", "operator", subject(&sha256(ORIGIN.as_bytes())), body);
         draft.signers = signers;
-        draft.change = Change::Charter { body: kept, role };
+        draft.wants.extend(wants);
+        let readers = (readers != self.readers).then_some(readers);
+        draft.change = Change::Charter { body: kept, role, readers };
         draft
     }
 
@@ -393,6 +473,41 @@ impl Model {
                 return draft.wants.push((Rank::Standing, "epoch"));
             }
             (Fault::Signature, _) => return draft.wants.push((Rank::Signature, "signature")),
+            (Fault::Subject, _) if ["sealing-key", "access", "erasure"].contains(&draft.kind) => {
+                let element = &subject(&sha256(b"another subject"))[0];
+                draft.subject = json!([element, element]);
+                if draft.body["class"] != "subject" && self.steps.is_multiple_of(2) {
+                    draft.subject = json!([element]);
+                }
+                draft.off_subject = true;
+                return;
+            }
+            (Fault::Site, _) => {
+                draft.site = match draft.site {
+                    None => Some(SITE),
+                    Some(_) if self.steps.is_multiple_of(2) => None,
+                    Some(_) => Some("CH-BE-1"),
+                };
+                return draft.wants.push((Rank::Site, "site"));
+            }
+            (Fault::Soon | Fault::TooSoon, _) if draft.kind != "access" && draft.kind != "erasure" => {
+                draft.recorded += 60 + u64::from(fault == Fault::TooSoon);
+                return;
+            }
+            (Fault::Soon | Fault::TooSoon, _) if draft.kind == "access" => {
+                draft.recorded += HOUR;
+                return;
+            }
+            (Fault::Past, Some(_)) if draft.kind != "erasure" && !is_opening => {
+                let Some(last) = open.and_then(|epoch| epoch.chain.last()) else { return };
+                let hour = last.recorded - last.recorded % HOUR;
+                draft.recorded = hour - if draft.kind == "access" { HOUR } else { 1 };
+                return;
+            }
+            (Fault::Record, _) if draft.sealed.is_none() => {
+                draft.record = Some(vec![7; 1_088]);
+                return draft.wants.push((Rank::Sent, "malformed"));
+            }
             (Fault::Body, _) if draft.kind == "update" => {
                 draft.body["release_seq"] = json!(self.releases + 2);
                 return draft.wants.push((Rank::Body, "release-position"));
@@ -402,11 +517,28 @@ impl Model {
         draft.wants.push((Rank::Position, "position"));
     }
 
+    /// What depends on when an event is recorded.
+    fn expect_by_time(&self, draft: &mut Draft) {
+        if draft.recorded > self.now() + 60 {
+            draft.wants.push((Rank::Early, "too-early"));
+        }
+        let chained = draft.place.is_some() && draft.kind != "issuer-open";
+        let last = self.epochs(&draft.issuer).last().and_then(|epoch| epoch.chain.last()).filter(|_| chained);
+        if last.is_some_and(|last| draft.recorded < last.recorded - last.recorded % HOUR) {
+            draft.wants.push((Rank::Order, "clock-order"));
+        }
+        self.expect_of_sealed(draft);
+    }
+
     fn make(&self, mut draft: Draft, fault: Fault) -> Made {
         self.spoil(&mut draft, fault);
+        self.expect_by_time(&mut draft);
         let mut hdr = json!({
-            "origin": ORIGIN, "issuer": draft.issuer, "epoch": draft.epoch, "recorded": self.now(),
+            "origin": ORIGIN, "issuer": draft.issuer, "epoch": draft.epoch, "recorded": draft.recorded,
         });
+        if let Some(site) = draft.site {
+            hdr["site"] = json!(site);
+        }
         if let Some((seq, prev)) = &draft.place {
             (hdr["seq"], hdr["prev"]) = (json!(seq), json!(prev));
         } else {
@@ -424,12 +556,15 @@ impl Model {
         if !cosigners.is_empty() {
             hdr["cosigners"] = json!(cosigners);
         }
-        let statement = json!({
+        let mut statement = json!({
             "_type": "https://in-toto.io/Statement/v1",
             "subject": draft.subject,
             "predicateType": format!("https://vitrine.example/{}/v0", draft.kind),
             "predicate": { "hdr": hdr, "body": draft.body },
         });
+        if let Some((commit, sealed)) = draft.sealed {
+            (statement["predicate"]["commit"], statement["predicate"]["sealed"]) = (commit, sealed);
+        }
         let payload = serde_json_canonicalizer::to_vec(&statement).unwrap();
         let message = messages::pae("application/vnd.in-toto+json", &payload);
         let id = EventId(Hash::of(&message));
@@ -440,10 +575,16 @@ impl Model {
             envelope.add(seed.vkey().keyid(), seed.sign_ed25519(signs).unwrap());
         }
         let (seq, prev) = draft.place.map_or((None, String::new()), |(seq, prev)| (Some(seq), prev));
+        let first = |wants: &[(Rank, &'static str)]| wants.iter().min_by_key(|(rank, _)| *rank).map(|(_, code)| *code);
+        let want = first(&draft.wants);
+        draft.wants.retain(|want| !ON_ARRIVAL.contains(want));
         Made {
-            submission: Submission { envelope, sealed: None }.print(),
-            want: draft.wants.iter().min_by_key(|(rank, _)| *rank).map(|(_, code)| *code),
+            submission: Submission { envelope, sealed: draft.record }.print(),
+            kind: draft.kind,
+            want,
+            want_of_leaf: first(&draft.wants),
             now: self.now(),
+            recorded: draft.recorded,
             change: draft.change,
             issuer: draft.issuer,
             id,
@@ -469,11 +610,20 @@ impl Model {
             own.to = Some(to);
         }
         if let Some(seq) = made.seq {
-            own.chain.push(Place { seq, id: made.id, index });
+            let place = Place { seq, id: made.id, index, recorded: made.recorded };
+            own.chain.push(place);
             own.prev.clone_from(&made.prev);
+            match made.change {
+                Change::SealingKey => own.sealing.push(place),
+                Change::Access => {
+                    let epoch = self.issuers[&made.issuer].len();
+                    self.accesses.push(Access { place, issuer: made.issuer.clone(), epoch });
+                }
+                _ => {}
+            }
         }
         match &made.change {
-            Change::Nothing | Change::Open { .. } | Change::Beat { .. } => {}
+            Change::Nothing | Change::Open { .. } | Change::Beat { .. } | Change::SealingKey | Change::Access => {}
             Change::Close { issuer, last, compromised } => {
                 let epoch = self.issuers.get_mut(issuer).and_then(|epochs| epochs.last_mut()).unwrap();
                 epoch.end(Some(*last), index);
@@ -484,8 +634,14 @@ impl Model {
                 self.updates.push((made.id, subject.clone()));
                 self.releases += 1;
             }
-            Change::Charter { body, role } => {
+            Change::Charter { body, role, readers } => {
                 (self.charter, self.charter_id) = (body.clone(), made.id);
+                if let Some(readers) = readers {
+                    self.former = std::mem::replace(&mut self.readers, readers.clone());
+                    let left = self.former.iter().filter(|reader| readers.iter().all(|kept| kept.name != reader.name));
+                    self.gone.extend(left.cloned());
+                    self.readers_since = index;
+                }
                 if let Some((role, key, previous)) = role {
                     let epochs = self.issuers.get_mut(ROLES[*role]).unwrap();
                     epochs.last_mut().unwrap().end(*previous, index);
