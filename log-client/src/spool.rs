@@ -165,7 +165,12 @@ impl Spool {
 
     /// Every parcel, oldest first.
     pub fn pending(&self) -> Result<Vec<Parcel>, Failure> {
-        self.numbers()?.into_iter().map(|number| self.read(number)).collect()
+        self.each()?.collect()
+    }
+
+    /// The same one after another: a gateway's spool can hold more than memory.
+    pub fn each(&self) -> Result<impl Iterator<Item = Result<Parcel, Failure>> + '_, Failure> {
+        Ok(self.numbers()?.into_iter().map(|number| self.read(number)))
     }
 
     /// The numbers of the parcels, ascending.
@@ -237,23 +242,27 @@ impl Spool {
         Ok(text)
     }
 
-    /// The parcels with these numbers, neighbours of one log put together as far as a batch holds them.
-    pub fn gather(&self, numbers: &[u64]) -> Result<Vec<Parcel>, Failure> {
-        let mut gathered: Vec<Parcel> = Vec::new();
+    /// The first of the parcels with these numbers and its neighbours of the same log, as far as a batch holds them.
+    ///
+    /// # Errors
+    /// `numbers` is empty, or a parcel cannot be read.
+    pub fn gather(&self, numbers: &[u64]) -> Result<Parcel, Failure> {
+        let mut numbers = numbers.iter();
+        let first = numbers.next().copied().unwrap_or_default();
+        let mut gathered = self.read(first)?;
+        let size = |parcel: &Parcel| parcel.records.iter().map(Record::bytes).sum::<usize>();
+        let mut bytes = size(&gathered);
         for number in numbers {
             let parcel = self.read(*number)?;
-            let size = |parcel: &Parcel| parcel.records.iter().map(Record::bytes).sum::<usize>();
-            match gathered.last_mut() {
-                Some(before)
-                    if before.log == parcel.log
-                        && before.records.len() + parcel.records.len() <= BATCH_LINES_MAX
-                        && size(before) + size(&parcel) <= BATCH_BYTES_MAX / 2 =>
-                {
-                    before.also.push(parcel.number);
-                    before.records.extend(parcel.records);
-                }
-                Some(_) | None => gathered.push(parcel),
+            bytes += size(&parcel);
+            if parcel.log != gathered.log
+                || gathered.records.len() + parcel.records.len() > BATCH_LINES_MAX
+                || bytes > BATCH_BYTES_MAX / 2
+            {
+                break;
             }
+            gathered.also.push(parcel.number);
+            gathered.records.extend(parcel.records);
         }
         Ok(gathered)
     }
@@ -380,14 +389,14 @@ mod tests {
         }
         spool.add("http://b", vec![record(4)]).unwrap();
         let mut gathered = spool.gather(&[1, 2, 3, 4]).unwrap();
-        assert_eq!(gathered.iter().map(|parcel| parcel.records.len()).collect::<Vec<_>>(), [3, 1]);
-        assert_eq!(gathered[0].numbers().collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(gathered.records.len(), 3);
+        assert_eq!(gathered.numbers().collect::<Vec<_>>(), [1, 2, 3], "the fourth is for another log");
         assert_eq!(spool.pending().unwrap().len(), 4, "nothing is written before something changes");
-        gathered[0].records.remove(0);
-        spool.store(&gathered[0]).unwrap();
+        gathered.records.remove(0);
+        spool.store(&gathered).unwrap();
         assert_eq!(spool.pending().unwrap()[0].records, [record(2), record(3)]);
-        gathered[0].records.clear();
-        spool.store(&gathered[0]).unwrap();
+        gathered.records.clear();
+        spool.store(&gathered).unwrap();
         assert_eq!(spool.pending().unwrap().len(), 1);
     }
 

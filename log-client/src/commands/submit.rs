@@ -288,3 +288,29 @@ fn report(outcomes: &[Outcome], parcels: &[Parcel], spool: &Spool) -> Report {
         .with("signed_again", outcomes.iter().map(|outcome| outcome.signed_again).sum::<u32>())
         .with("events", events)
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::world::{NOW, World, event_key, update, values};
+    use vitrine_spec::words::{Name, Time};
+
+    #[test]
+    fn a_sealed_event_comes_with_its_record_and_is_sent_as_it_is() {
+        let world = World::access();
+        let (issuer, key) = (Name::new("gateway").unwrap(), event_key("gateway"));
+        let made = crate::readers::sealer(&world, &world.policy(), &world.fingerprint(), &issuer, &key, NOW);
+        let signed = made.unwrap().0.seal(vec![values("1")], Time::new(NOW)).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("kept.json");
+        std::fs::write(&file, signed[1].waiting().submission()).unwrap();
+        let taken = record(&file, dir.path()).unwrap();
+        assert_eq!(taken.submission(), signed[1].waiting().submission());
+        assert!(!taken.unplaced);
+        std::fs::write(&file, signed[1].waiting().envelope).unwrap();
+        assert_eq!(record(&file, dir.path()).unwrap_err().code, "event.sealed");
+        std::fs::write(&file, update(1, &[]).print()).unwrap();
+        assert_eq!(record(&file, dir.path()).unwrap().sealed, None);
+    }
+}

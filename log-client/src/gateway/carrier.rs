@@ -99,13 +99,19 @@ impl<R: Remote> Keeper<R> {
                     Job::Incident(draft) => drafts.push(draft),
                 }
             }
-            let carried = self
-                .spool
-                .gather(&numbers)
-                .and_then(|parcels| parcels.into_iter().try_for_each(|parcel| self.carry(parcel).map_or(Ok(()), Err)));
-            if let Err(failure) = carried {
-                self.desk.done(Done { numbers, outcome: Outcome::default(), ended: Err(failure) });
-                return;
+            let mut rest = numbers.as_slice();
+            while !rest.is_empty() && !self.desk.is_stopped() {
+                let parcel = match self.spool.gather(rest) {
+                    Ok(parcel) => parcel,
+                    Err(failure) => {
+                        let outcome = Outcome::default();
+                        return self.desk.done(Done { numbers: rest.to_vec(), outcome, ended: Err(failure) });
+                    }
+                };
+                rest = rest.get(parcel.numbers().count()..).unwrap_or_default();
+                if !self.carry(parcel) {
+                    return;
+                }
             }
             for draft in drafts {
                 self.incident(&draft);
@@ -116,16 +122,16 @@ impl<R: Remote> Keeper<R> {
         }
     }
 
-    /// Delivers one parcel, however long it takes; the failure that ends the gateway was told to the desk too.
-    fn carry(&self, mut parcel: Parcel) -> Option<Failure> {
+    /// Delivers one parcel, however long it takes; false when that ended the gateway.
+    fn carry(&self, mut parcel: Parcel) -> bool {
         let numbers: Vec<u64> = parcel.numbers().collect();
         let mut outcome = Outcome::default();
         let ended = self.deliver(&self.spool, &mut parcel, &mut outcome, None);
-        let failure = ended.as_ref().err().cloned();
-        if failure.is_some() || parcel.records.is_empty() {
+        let goes_on = ended.is_ok();
+        if !goes_on || parcel.records.is_empty() {
             self.desk.done(Done { numbers, outcome, ended });
         }
-        failure
+        goes_on
     }
 
     /// Tries until everything in a parcel has its fate, or the gateway ends.

@@ -4,7 +4,7 @@
 //! parcel is in the spool before it is sent, and stays there until its fate is known: what was signed for a place goes out again
 //! with the same bytes, so that a 409 always means another writer. Not here: sending (`carrier`), HTTP, the queue (`desk`).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,7 @@ use crate::limits::{GATEWAY_BATCH_MAX, GATEWAY_PARCELS_MAX};
 use crate::output::Out;
 use crate::readers;
 use crate::sealer::{Sealer, Signed};
-use crate::spool::{Parcel, Spool};
+use crate::spool::Spool;
 
 /// How often a refused batch is sealed again for readers that have changed.
 const SEAL_ATTEMPTS: u32 = 3;
@@ -148,8 +148,6 @@ impl<'a, R: Remote> Clerk<'a, R> {
     /// # Errors
     /// A spool that cannot be read.
     pub fn new(office: Office<'a, R>, now: Moment) -> Result<Clerk<'a, R>, Failure> {
-        let pending: Vec<Parcel> =
-            office.spool.pending()?.into_iter().filter(|parcel| parcel.log == office.settings.log).collect();
         let outage = Outage::read(office.spool.dir())?;
         let mut clerk = Clerk {
             office,
@@ -163,7 +161,11 @@ impl<'a, R: Remote> Clerk<'a, R> {
             outage,
             leave_by: None,
         };
-        for parcel in &pending {
+        for parcel in clerk.office.spool.each()? {
+            let parcel = parcel?;
+            if parcel.log != clerk.office.settings.log {
+                continue;
+            }
             let first = parcel.records.first().and_then(|record| EventFile::parse(record.envelope.as_bytes()).ok());
             let first = first.map_or(First { epoch: 0, seq: 0, prev: EventId::ZERO }, |event| First::of(&event));
             for number in parcel.numbers() {
@@ -407,6 +409,7 @@ impl<'a, R: Remote> Clerk<'a, R> {
     /// Acts on what became of parcels.
     fn settle(&mut self, done: Done, now: Moment) -> Result<(), Failure> {
         let Done { numbers, outcome, ended } = done;
+        let numbers: BTreeSet<u64> = numbers.into_iter().collect();
         let mut logged: BTreeMap<String, Proven> =
             outcome.delivered.into_iter().map(|delivered| (delivered.event_id, delivered.proven)).collect();
         for waiting in self.flights.iter_mut().flat_map(|flight| &mut flight.waiting) {

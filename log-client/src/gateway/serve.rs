@@ -155,7 +155,7 @@ fn answer(status: StatusCode, content_type: &'static str, body: String) -> Respo
     (status, [(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, "no-store")], body).into_response()
 }
 
-/// 200 while an access can be logged, or kept; the word says which.
+/// 200 while the log answers; otherwise why not, also when accesses are kept.
 async fn healthz(State(counter): State<Arc<Counter>>) -> Response {
     let (status, text) = match counter.desk.condition() {
         Condition::Open => (StatusCode::OK, "ok".to_owned()),

@@ -40,7 +40,11 @@ impl Porter<'_> {
         if !self.up.get() {
             return self.desk.trouble("503 quorum-unavailable: 1 of 2".into(), Some("quorum-unavailable".into()));
         }
-        for mut parcel in self.spool.gather(&self.parcels.take()).unwrap() {
+        let numbers = self.parcels.take();
+        let mut rest = numbers.as_slice();
+        while !rest.is_empty() {
+            let mut parcel = self.spool.gather(rest).unwrap();
+            rest = &rest[parcel.numbers().count()..];
             let watch = Watch::default();
             let courier =
                 Courier { remote: self.world, policy: self.policy, key: None, spool: self.spool, clock: &watch };
