@@ -12,7 +12,6 @@ use vitrine_spec::envelope::EventId;
 use vitrine_spec::state::State;
 use vitrine_spec::tlog_proof::TlogProof;
 use vitrine_spec::tree::LeafIndex;
-use vitrine_tests::demo::forgeries::published;
 use vitrine_tests::demo::product::now;
 use vitrine_tests::harness::events::Builds;
 use vitrine_tests::harness::forge;
@@ -120,7 +119,7 @@ fn killed_at_random_nothing_is_lost() {
 
     let fsck = run(&world.folder, "log-server", ["fsck", "--dir", "log"]).unwrap();
     fsck.expect_code(0).unwrap();
-    let size = published(&world).unwrap();
+    let size = world.published().unwrap();
     let leaves = forge::entries(&world.path("log"), size).unwrap();
     let (state, by_id) = fold(&leaves);
     assert_eq!(state.size().get(), size);

@@ -2,12 +2,12 @@
 
 use vitrine_spec::hash::Hash;
 use vitrine_spec::key::Seed;
-use vitrine_spec::note::Note;
 
 use super::product::now;
 use super::show::Show;
 use crate::harness::files::Files;
 use crate::harness::forge;
+use crate::harness::http;
 use crate::harness::process::Outcome;
 use crate::harness::world::{WITNESSES, World};
 
@@ -21,24 +21,13 @@ fn witness_keys(world: &World) -> Result<Vec<Seed>, String> {
     files.map(|file| forge::key(&world.witness_folder.join(&file))).collect()
 }
 
-/// Size of the published checkpoint, from the data directory.
-///
-/// # Errors
-/// When it cannot be read.
-pub fn published(world: &World) -> Result<u64, String> {
-    let text = world.read("log/checkpoint")?;
-    let note = Note::parse(text.as_bytes()).map_err(|e| e.to_string())?;
-    note.text.lines().nth(1).and_then(|line| line.parse().ok()).ok_or_else(|| "log/checkpoint has no size".to_owned())
-}
-
 /// Shows every witness a second head of the same size, signed with the log's key.
 ///
 /// # Errors
 /// A witness that does not refuse it.
 pub fn fork(world: &World, show: &mut Show) -> Result<(), String> {
     let keys = log_keys(world)?;
-    let published = published(world)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+    let published = world.published()?;
     for (name, witness) in WITNESSES.iter().zip(&world.witnesses) {
         let url = format!("{}/add-checkpoint", witness.as_ref().ok_or("a witness does not run")?.url);
         // A witness that the quorum did not wait for may be behind: it is shown another history of the size it knows.
@@ -46,11 +35,7 @@ pub fn fork(world: &World, show: &mut Show) -> Result<(), String> {
         let words = loop {
             let note = forge::checkpoint(&world.origin, size, Hash::of(b"another history"), &keys, now())?;
             let body = [format!("old {size}\n\n").into_bytes(), note].concat();
-            let (status, words) = runtime.block_on(async {
-                let answer = reqwest::Client::new().post(&url).body(body).send().await.map_err(|e| e.to_string())?;
-                let status = answer.status().as_u16();
-                answer.text().await.map(|words| (status, words)).map_err(|e| e.to_string())
-            })?;
+            let (status, words) = http::post(&url, "text/plain", body)?;
             let known = words.trim().parse().ok().filter(|known| *known != size);
             match (status, known) {
                 (422, _) => break words,
@@ -69,7 +54,7 @@ pub fn fork(world: &World, show: &mut Show) -> Result<(), String> {
 /// # Errors
 /// What could not be written.
 pub fn without(world: &World, index: usize) -> Result<Files, String> {
-    let size = published(world)?;
+    let size = world.published()?;
     let mut entries = forge::entries(&world.path("log"), size)?;
     entries.remove(index);
     let mut keys = log_keys(world)?;
@@ -105,12 +90,12 @@ pub fn rebuilt_without_an_event(
     if !first.out.contains(&format!("seq {seq}")) && !first.err.contains(&format!("seq {seq}")) {
         return Err(format!("{}\n  does not name seq {seq}\n{}\n{}", first.line, first.out, first.err));
     }
-    show.refused("an auditor without a memory: the hole in the chain is named", 3, &naming(&first, seq));
+    show.refused("an auditor without a memory: the hole in the chain is named", 3, &naming(&first, "release", seq));
     let again = audit(world, &forged.url, trust, "state", "report-fork")?.expect(3, "release")?;
     show.refused(
         "an auditor who was here before: the log misbehaved, and what is gone is named",
         3,
-        &naming(&again, seq),
+        &naming(&again, "release", seq),
     );
     show.sum(format!(
         "found        a log rebuilt without one event and signed by all its witnesses: {named} is missing"
@@ -118,9 +103,9 @@ pub fn rebuilt_without_an_event(
     Ok(())
 }
 
-/// The line of an audit that names the sequence.
-fn naming(outcome: &Outcome, seq: u64) -> String {
+/// The line of an audit that names an issuer and a sequence; empty when none does.
+pub(super) fn naming(outcome: &Outcome, issuer: &str, seq: u64) -> String {
     let word = format!("seq {seq}");
     let mut lines = outcome.out.lines().chain(outcome.err.lines());
-    lines.find(|line| line.contains("release") && line.contains(&word)).unwrap_or_default().trim().to_owned()
+    lines.find(|line| line.contains(issuer) && line.contains(&word)).unwrap_or_default().trim().to_owned()
 }

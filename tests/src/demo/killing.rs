@@ -2,7 +2,6 @@
 
 use std::process::{Child, Command, Stdio};
 
-use super::forgeries::published;
 use super::show::Show;
 use crate::harness::process::binaries;
 use crate::harness::world::World;
@@ -12,7 +11,7 @@ use crate::harness::world::World;
 /// # Errors
 /// A build whose command did not end with a proof.
 pub fn in_the_middle(world: &mut World, show: &mut Show, count: usize, kills: usize) -> Result<(), String> {
-    let before = published(world)?;
+    let before = world.published()?;
     world.write("part", "a part of the product")?;
     let fields = [
         "purl=pkg:generic/part@1",
@@ -60,7 +59,7 @@ pub fn in_the_middle(world: &mut World, show: &mut Show, count: usize, kills: us
         }
     }
     let logged = files.iter().filter(|file| world.path(&format!("{file}.tlog-proof")).is_file()).count();
-    let after = published(world)?;
+    let after = world.published()?;
     if logged != count {
         return Err(format!("{logged} of {count} builds have a proof"));
     }

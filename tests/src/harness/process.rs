@@ -16,6 +16,24 @@ use rustix::process::{Pid, Signal, kill_process};
 /// How long a server may take to print its address, and to end after a signal.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long [`until`] waits before it asks again: only how soon the caller goes on depends on it.
+const ASK_AGAIN: Duration = Duration::from_millis(20);
+
+/// Asks again until the answer is yes.
+///
+/// # Errors
+/// What the question says when it cannot be asked, or `what` after [`PATIENCE`].
+pub fn until(what: &str, mut holds: impl FnMut() -> Result<bool, String>) -> Result<(), String> {
+    let end = Instant::now() + PATIENCE;
+    while !holds()? {
+        if Instant::now() >= end {
+            return Err(format!("after {} s still not: {what}", PATIENCE.as_secs()));
+        }
+        std::thread::sleep(ASK_AGAIN);
+    }
+    Ok(())
+}
+
 /// The folder of the three binaries.
 ///
 /// `VITRINE_BIN_DIR` when it is set; else the folder that this very program was built into, after one

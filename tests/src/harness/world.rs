@@ -6,6 +6,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use vitrine_spec::note::Note;
+
 use super::process::{Outcome, Server, run};
 
 /// The witnesses of every world.
@@ -13,6 +15,9 @@ pub const WITNESSES: [&str; 3] = ["w1", "w2", "w3"];
 
 /// The readers of every log that takes accesses, with their roles; the key of each is `<name>.reader`.
 pub const READERS: [(&str, &str); 2] = [("supervisor", "supervisor"), ("second-eye", "vault")];
+
+/// The site of every log and of the issuers that name one.
+pub const SITE: &str = "CH-ZH-1";
 
 /// What a log takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,7 +137,8 @@ impl World {
         let mut charter = vec!["charter", "new", "--origin", &self.origin, "--log-keys", "log.txt"];
         charter.extend(["--operator", "operator.key", "--supervisor", "supervisor.key"]);
         charter.extend(takes.types().iter().flat_map(|name| ["--type", name]));
-        charter.extend(["--site", "CH-ZH-1=Zurich", "--out", "charter.json"]);
+        let site = format!("{SITE}=Zurich");
+        charter.extend(["--site", &site, "--out", "charter.json"]);
         let readers = match takes {
             Takes::Releases => Vec::new(),
             Takes::Accesses => self.make_readers()?,
@@ -253,6 +259,17 @@ impl World {
         format!("http://{}", self.ports[3].as_deref().unwrap_or("127.0.0.1:9"))
     }
 
+    /// Size of the published checkpoint, from the data directory.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn published(&self) -> Result<u64, String> {
+        let text = self.read("log/checkpoint")?;
+        let note = Note::parse(text.as_bytes()).map_err(|e| e.to_string())?;
+        let size = note.text.lines().nth(1).and_then(|line| line.parse().ok());
+        size.ok_or_else(|| "log/checkpoint has no size".to_owned())
+    }
+
     /// Runs `log-client` in the folder.
     ///
     /// # Errors
@@ -323,6 +340,14 @@ impl World {
             self.client(&["event", "sign", "--key", signer, &file])?.expect_code(0)?;
         }
         self.submit(issuer, &[&file]).map(|_| ())
+    }
+
+    /// Opens an issuer of accesses at [`SITE`].
+    ///
+    /// # Errors
+    /// The command and what it said.
+    pub fn open_accesses(&self, issuer: &str) -> Result<(), String> {
+        self.open_with(issuer, &["types.access=strict", &format!("sites={SITE}")], &["--site", SITE])
     }
 
     /// Pins the charter, the policy and every issuer into `trust`.

@@ -1,7 +1,8 @@
 //! The commands of a story, played on a whole log with three witnesses.
 //!
 //! The binaries stand for themselves; `submit`, `build`, `add` and `open` are `log-client` with the arguments that every
-//! story would repeat. Nothing sleeps in place of a condition: `until` asks again until the answer is the one told.
+//! story would repeat. A story that begins with `log of accesses` has such a log. Nothing sleeps in place of a condition:
+//! `until` asks again until the answer is the one told.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,6 +14,9 @@ use std::time::{Duration, Instant};
 
 use vitrine_spec::edge::Edge;
 use vitrine_spec::hash::{Hash, leaf_hash};
+use vitrine_spec::key::Seed;
+use vitrine_spec::request::ReadRequest;
+use vitrine_spec::words::Time;
 
 use super::{Line, Want, read};
 use crate::demo::product::now;
@@ -22,6 +26,9 @@ use crate::harness::world::{WITNESSES, World};
 
 /// Before every story: the charter and the vault's first sign of life are logged, so that indices are known.
 const BEFORE: &str = "until get /readyz -> 200 `\"published\":2`";
+
+/// The first line of a story about accesses.
+const ACCESSES: &str = "log of accesses";
 
 /// How long `until` waits before it asks again: only how soon a story goes on depends on it.
 const ASK_AGAIN: Duration = Duration::from_millis(20);
@@ -64,8 +71,10 @@ pub struct Stage {
 /// The line, what was told and what came.
 pub fn play(folder: &Path, text: &str) -> Result<(), String> {
     let lines = read(text)?;
-    let mut stage = Stage::new(folder)?;
-    for line in read(BEFORE)?.iter().chain(&lines) {
+    let accesses = lines.first().is_some_and(|line| line.text.trim() == ACCESSES);
+    let world = if accesses { World::create_access } else { World::create };
+    let mut stage = Stage::new(world(folder, "story.example/log")?)?;
+    for line in read(BEFORE)?.iter().chain(lines.iter().skip(usize::from(accesses))) {
         stage.line(line).map_err(|why| format!("line {}: {}\n{why}", line.number, line.text))?;
     }
     if stage.begun.is_some() {
@@ -76,8 +85,7 @@ pub fn play(folder: &Path, text: &str) -> Result<(), String> {
 }
 
 impl Stage {
-    fn new(folder: &Path) -> Result<Stage, String> {
-        let world = World::create(folder, "story.example/log")?;
+    fn new(world: World) -> Result<Stage, String> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
         let client = reqwest::Client::builder()
             .timeout(PATIENCE)
@@ -198,6 +206,7 @@ impl Stage {
             ["announce", path, count, rest @ ..] => {
                 self.announce(path, count, rest.first().copied().unwrap_or("application/json"))
             }
+            ["read-sealed", key, from, to, how @ ..] => self.read_sealed(key, from, to, how),
             ["add-checkpoint", witness, old, size, rest @ ..] => self.add_checkpoint(witness, old, size, rest),
             ["copy" | "move" | "delete" | "truncate" | "flip" | "same" | "write", ..] => self.files(words),
             _ => {
@@ -334,8 +343,10 @@ impl Stage {
             digits.parse().map_err(|_| format!("{word} has no number"))
         };
         let (old, size) = (number(old, "old=")?, number(size, "size=")?);
-        let mut leaves: Vec<Hash> =
-            forge::entries(&self.world.path("log"), self.published()?)?.iter().map(|entry| leaf_hash(entry)).collect();
+        let mut leaves: Vec<Hash> = forge::entries(&self.world.path("log"), self.world.published()?)?
+            .iter()
+            .map(|entry| leaf_hash(entry))
+            .collect();
         if leaves.len() < usize::try_from(size).map_err(|e| e.to_string())? {
             return Err(format!("the log has {} entries", leaves.len()));
         }
@@ -359,16 +370,34 @@ impl Stage {
         self.send(self.client.post(url).body(body))
     }
 
+    /// Asks for sealed records with the key of a reader's file: signed for this log, for a minute and for what is asked for, but
+    /// with `origin=O` for another log, with `for=SECONDS` for as long, with `signed=TO` for another end.
+    fn read_sealed(&self, key: &str, from: &str, to: &str, how: &[&str]) -> Result<Answer, String> {
+        let told = |name: &str| how.iter().find_map(|word| word.strip_prefix(name));
+        let number = |text: &str| text.parse::<u64>().map_err(|_| format!("{text} is no number"));
+        let lasts =
+            told("for=").map_or(Ok(60), |text| text.parse::<i64>().map_err(|_| format!("{text} is no number")))?;
+        let request = ReadRequest {
+            origin: told("origin=").unwrap_or(&self.world.origin).to_owned(),
+            from: number(from)?,
+            to: number(told("signed=").unwrap_or(to))?,
+            purpose: "SUPERVISOR_AUDIT".to_owned(),
+            expires: Time::new(now().saturating_add_signed(lasts)),
+        };
+        let file = self.world.read(key)?;
+        let line = file.lines().next().unwrap_or_default();
+        let seed = Seed::parse(line).map_err(|e| format!("{key}: {e}"))?;
+        let authorization = request.authorization(&seed).map_err(|e| format!("{key}: {e}"))?;
+        let url = format!("{}/sealed/{from}-{to}", self.world.url());
+        self.send(self.client.get(url).header("authorization", authorization))
+    }
+
     fn witness_url(&self, name: &str) -> Result<String, String> {
         let server = match Stage::witness_number(name) {
             Some(number) => self.world.witnesses[number].as_ref(),
             None => self.others.get(name),
         };
         server.map(|server| server.url.clone()).ok_or_else(|| format!("{name} does not run"))
-    }
-
-    fn published(&self) -> Result<u64, String> {
-        crate::demo::forgeries::published(&self.world)
     }
 
     /// The log's own proof, one hash a line.
