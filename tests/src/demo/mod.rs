@@ -8,3 +8,6 @@ pub mod debian;
 pub mod refusals;
 pub mod forgeries;
 pub mod killing;
+pub mod imported;
+pub mod access;
+pub mod wronged;
