@@ -1,16 +1,18 @@
-//! `./demo`: a release log with three witnesses, on this machine, logging the very program that verifies it.
+//! `./demo`: a release log that logs the very program that verifies it, and beside it a log of accesses, before the same witnesses.
 //!
-//! `demo --root <checkout> --work <folder> --tree <git tree> [--keep]`; the script `./demo` builds and calls it. The steps are
-//! in `vitrine_tests::demo`.
+//! `demo --root <checkout> --work <folder> --tree <git tree> [--keep] [--cloudtrail <folder>]`; the script `./demo` builds and
+//! calls it. The steps are in `vitrine_tests::demo`.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 
+use vitrine_tests::demo::access::{self, GATEWAY};
+use vitrine_tests::demo::imported::{self, Source};
 use vitrine_tests::demo::product::{Product, digest, log_product, log_rebuild, open_issuers, update_file, verify_by};
 use vitrine_tests::demo::show::Show;
-use vitrine_tests::demo::{debian, forgeries, killing, refusals};
+use vitrine_tests::demo::{debian, forgeries, killing, refusals, wronged};
 use vitrine_tests::harness::process::binaries;
-use vitrine_tests::harness::world::World;
+use vitrine_tests::harness::world::{READERS, World};
 
 /// What the command line says.
 struct Arguments {
@@ -18,11 +20,18 @@ struct Arguments {
     work: PathBuf,
     tree: String,
     keep: bool,
+    cloudtrail: Option<PathBuf>,
 }
 
 impl Arguments {
     fn read() -> Option<Arguments> {
-        let mut found = Arguments { root: PathBuf::new(), work: PathBuf::new(), tree: String::new(), keep: false };
+        let mut found = Arguments {
+            root: PathBuf::new(),
+            work: PathBuf::new(),
+            tree: String::new(),
+            keep: false,
+            cloudtrail: None,
+        };
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
             match word.as_str() {
@@ -30,16 +39,18 @@ impl Arguments {
                 "--work" => found.work = words.next()?.into(),
                 "--tree" => found.tree = words.next()?,
                 "--keep" => found.keep = true,
+                "--cloudtrail" => found.cloudtrail = Some(words.next()?.into()),
                 _ => return None,
             }
         }
-        (found.tree.len() == 40 && found.root.is_dir()).then_some(found)
+        let real = found.cloudtrail.as_ref().is_none_or(|folder| folder.is_dir());
+        (found.tree.len() == 40 && found.root.is_dir() && real).then_some(found)
     }
 }
 
 fn main() -> ExitCode {
     let Some(arguments) = Arguments::read() else {
-        eprintln!("usage: ./demo [--keep]");
+        eprintln!("usage: ./demo [--keep] [--cloudtrail DIR]");
         return ExitCode::from(2);
     };
     match run(&arguments) {
@@ -86,14 +97,17 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     show.step("a rebuild of `witness` begins in another folder, beside the rest");
     let rebuild = start_rebuild(arguments)?;
 
-    show.step("a log, its operator and supervisor, three witnesses with two keys each");
+    show.step("two logs, each with operator and supervisor, and three witnesses with two keys each for both");
     let folder = arguments.work.join("world");
     if folder.exists() {
         std::fs::remove_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     }
-    let mut world = World::create(&folder, "demo.example/release")?;
-    show.good(&format!("charter {}", world.fingerprint));
-    show.good(&format!("log-server at {}, quorum 2 of 3", world.url()));
+    let (mut world, mut accesses) = World::create_two(&folder, "demo.example/release", "demo.example/access")?;
+    for (what, world) in [("releases", &world), ("accesses", &accesses)] {
+        show.good(&format!("{what}: log-server at {}, quorum 2 of 3, charter {}", world.url(), world.fingerprint));
+    }
+    let readers = READERS.map(|(name, _)| name).join(" and ");
+    show.good(&format!("what is sealed in the log of accesses is opened by {readers} alone"));
 
     show.step("the product logs itself");
     let product = Product {
@@ -115,6 +129,9 @@ fn run(arguments: &Arguments) -> Result<(), String> {
 
     show.step("the server is killed in the middle of submissions");
     killing::in_the_middle(&mut world, &mut show, 24, 3)?;
+
+    all_accesses(arguments, &accesses, &mut show)?;
+    accesses.stop()?;
 
     show.step("the rebuild of `witness`");
     let produced = digest(&end_rebuild(arguments, rebuild)?)?;
@@ -153,9 +170,39 @@ fn run(arguments: &Arguments) -> Result<(), String> {
 
     show.end();
     if arguments.keep {
-        return keep(&mut world, &product);
+        accesses.start_log(&[])?;
+        return keep(&mut world, &accesses, &product);
     }
     world.stop()
+}
+
+/// The log of accesses, from the first record to what goes wrong.
+fn all_accesses(arguments: &Arguments, world: &World, show: &mut Show) -> Result<(), String> {
+    show.step("real records of accesses, sealed: nobody but a reader opens them");
+    access::open_issuers(world)?;
+    world.trust("trust", &[])?;
+    let source = match &arguments.cloudtrail {
+        Some(folder) => Source::cloudtrail(world, folder)?,
+        None => Source::sample(&arguments.root),
+    };
+    let records = imported::import(world, show, &source)?;
+    imported::opened(world, show, &records)?;
+
+    show.step("an access is logged before it is made");
+    let gateway = access::start_gateway(world, GATEWAY)?;
+    let index = access::before_it_is_made(world, show, &gateway)?;
+
+    show.step("the supervisor asks; two fields are shown to others");
+    access::found_by_question(world, show, index)?;
+    access::shown_to_others(world, show, index)?;
+
+    show.step("a record is erased");
+    access::erased(world, show, &gateway)?;
+    gateway.stop()?;
+
+    show.step("what goes wrong with accesses is named");
+    wronged::withheld(world, show)?;
+    wronged::sealed_wrongly(world, show)
 }
 
 fn verify_offline(
@@ -203,7 +250,7 @@ fn index_of(world: &World, event: &str) -> Result<usize, String> {
 }
 
 /// Leaves everything running and says what to try, until the server ends.
-fn keep(world: &mut World, product: &Product) -> Result<(), String> {
+fn keep(world: &mut World, accesses: &World, product: &Product) -> Result<(), String> {
     let folder = world.folder.display();
     let client = binaries().join("log-client");
     let (client, url) = (client.display(), world.url());
@@ -216,6 +263,16 @@ fn keep(world: &mut World, product: &Product) -> Result<(), String> {
     );
     println!("  {client} audit --log {url} --trust trust --state state --out report");
     println!("  curl {url}/readyz    curl {url}/checkpoint    curl {url}/issuers/release");
+    let (folder, url, print) = (accesses.folder.display(), accesses.url(), &accesses.fingerprint);
+    println!("The log of accesses, in {folder}:");
+    println!("  cd {folder}");
+    println!("  {client} open foreign.tlog-proof --log {url} --reader-key supervisor.reader");
+    println!(
+        "  {client} audit --log {url} --trust trust --state state --out report --reader-key supervisor.reader --ask vault-reads"
+    );
+    println!(
+        "  {client} gateway --log {url} --policy policy --charter '{print}' --key gateway.key --issuer gateway --listen 127.0.0.1:8480"
+    );
     let Some(mut log) = world.log.take() else { return Ok(()) };
     loop {
         match log.ended() {
