@@ -1,10 +1,11 @@
-//! The measurements of the README: throughput, latency, verdict, memory; each beside its bare cost in the same run.
+//! The measurements of the README: throughput, latency, verdict, memory, accesses; each beside its bare cost in the same run.
 //!
 //! Real processes, release builds, loopback, all on the same cores. Figures are printed, nothing is asserted.
 
 pub mod latency;
 pub mod throughput;
 pub mod verdict;
+pub mod access;
 
 use crate::harness::process::Usage;
 use crate::harness::world::World;

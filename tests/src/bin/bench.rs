@@ -1,10 +1,10 @@
-//! Measures what the README states: `bench throughput [N]`, `bench latency`, `bench verdict`, `bench memory [N]`, `bench all`.
+//! Measures what the README states: `bench throughput [N]`, `bench latency`, `bench verdict`, `bench memory [N]`, `bench access [N]`, `bench all`.
 //!
 //! `cargo run --release -p vitrine-tests --bin bench -- all`
 
 use std::process::ExitCode;
 
-use vitrine_tests::bench::{latency, throughput, verdict};
+use vitrine_tests::bench::{access, latency, throughput, verdict};
 use vitrine_tests::harness::world::World;
 
 fn main() -> ExitCode {
@@ -16,12 +16,16 @@ fn main() -> ExitCode {
         "latency" => with_world(|world| latency::run(world, 100, 20)),
         "verdict" => with_world(|world| verdict::run(world, 500)),
         "memory" => with_world(|world| memory(world, number.unwrap_or(1_000_000))),
+        "access" => with_accesses(|world| access::run(world, number.unwrap_or(200_000))),
         "all" => with_world(|world| verdict::run(world, 500))
             .and_then(|()| with_world(|world| latency::run(world, 100, 20)))
             .and_then(|()| with_world(|world| throughput::run(world, 98_304)))
+            .and_then(|()| with_accesses(|world| access::run(world, 200_000)))
             .and_then(|()| with_world(|world| memory(world, 1_000_000))),
         _ => {
-            eprintln!("usage: bench throughput [builds] | latency | verdict | memory [builds] | all");
+            eprintln!(
+                "usage: bench throughput [builds] | latency | verdict | memory [builds] | access [accesses] | all"
+            );
             return ExitCode::from(2);
         }
     };
@@ -37,6 +41,13 @@ fn main() -> ExitCode {
 fn with_world(run: impl FnOnce(&World) -> Result<(), String>) -> Result<(), String> {
     let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
     let mut world = World::create(folder.path(), "bench.example/log")?;
+    run(&world)?;
+    world.stop()
+}
+
+fn with_accesses(run: impl FnOnce(&World) -> Result<(), String>) -> Result<(), String> {
+    let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
+    let mut world = World::create_access(folder.path(), "bench.example/access")?;
     run(&world)?;
     world.stop()
 }
