@@ -148,12 +148,25 @@ fn workers_get_proofs_and_what_an_outage_kept_is_logged_with_its_incident() {
     assert!(server.stop().unwrap().success(), "{}", std::fs::read_to_string(errors).unwrap());
     assert_eq!(std::fs::read_dir(world.path("spool-g/pending")).unwrap().count(), 0);
 
-    // The supervisor opens every record, 1 + 40 + 2 + 3, and no chain has a gap.
+    // One record is erased, by its proof, by operator and supervisor together.
     let url = world.url();
+    let mut more = vec!["--log", &url, "--cosigner", "supervisor.key", "--target", "one.tlog-proof"];
+    more.extend(["--field", "reason=authority", "--field", "authority=order 7", "--field", "places=tapes@2027-03-31"]);
+    world.event("erasure", "operator", "erase.json", &more).unwrap();
+    for key in ["operator.key", "supervisor.key"] {
+        world.client(&["event", "sign", "--key", key, "erase.json"]).unwrap().expect_code(0).unwrap();
+    }
+    world.submit("operator", &["erase.json"]).unwrap();
+    let again = world.client(&["event", "new", "access", "--origin", "o", "--issuer", "gateway"]).unwrap();
+    assert!(again.expect_code(2).unwrap().err.contains("log-client gateway"));
+
+    // The supervisor opens every other record, 40 + 2 + 3, and no chain has a gap.
     let mut audit = vec!["audit", "--log", &url, "--trust", "trust", "--state", "state", "--out", "report", "--json"];
     audit.extend(["--reader-key", "supervisor.reader"]);
     let report = world.client(&audit).unwrap().expect_code(0).unwrap();
-    for wanted in ["46 records opened", "1 incident", "every entry is as the rules want it"] {
+    for wanted in
+        ["45 records opened", "1 records erased by right", "1 incident", "every entry is as the rules want it"]
+    {
         assert!(report.out.contains(wanted), "{wanted}: {}", report.out);
     }
     world.stop().unwrap();

@@ -33,7 +33,7 @@ pub enum Answer {
 /// Accesses that one request brought.
 #[derive(Debug)]
 pub struct Ask {
-    /// What is to be logged; wiped by nobody, as little as in the worker that sent it.
+    /// What is to be logged, in the clear: in memory alone, until it is answered.
     pub values: Vec<Values>,
     /// When it came.
     pub since: Instant,
