@@ -89,6 +89,24 @@ impl Waiting {
     }
 }
 
+/// True for the bytes of a record of an attachment that waits.
+pub(crate) fn is_record(bytes: &[u8]) -> bool {
+    Waiting::parse(bytes).is_some()
+}
+
+/// Size and SHA-256 of an attachment as it is stored; of nothing when it is not there.
+pub(crate) fn digest_of(store: &dyn Store, sha256: &Hash) -> Result<(u64, Hash), StoreError> {
+    let path = layout::attachment(sha256);
+    let (mut digest, mut size) = (Context::new(&SHA256), 0);
+    while let Some(piece) = store.read_part(&path, size, ATTACHMENT_PIECE_BYTES)?.filter(|piece| !piece.is_empty()) {
+        digest.update(&piece);
+        size += piece.len() as u64;
+    }
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(digest.finish().as_ref());
+    Ok((size, Hash::new(bytes)))
+}
+
 /// Who names an attachment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Named {
@@ -131,6 +149,8 @@ impl Inner {
 pub struct Attachments {
     store: Arc<dyn Store>,
     inner: Mutex<Inner>,
+    /// Bytes that stay free, whatever is on its way.
+    free_bytes_min: u64,
     /// Hears of the failures after which nothing may be written any more.
     failed: Box<dyn Fn(&StoreError) + Send + Sync>,
 }
@@ -140,6 +160,7 @@ impl Attachments {
     /// only seen. `failed` hears of every later failure of the store [S-6].
     pub fn open(
         store: Arc<dyn Store>,
+        free_bytes_min: u64,
         failed: impl Fn(&StoreError) + Send + Sync + 'static,
     ) -> Result<Attachments, AttachmentsError> {
         let mut waiting = BTreeMap::new();
@@ -166,7 +187,7 @@ impl Attachments {
             store.sync_folder(&folder)?;
         }
         let inner = Mutex::new(Inner { waiting, ..Inner::default() });
-        Ok(Attachments { store, inner, failed: Box::new(failed) })
+        Ok(Attachments { store, inner, free_bytes_min, failed: Box::new(failed) })
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -234,6 +255,12 @@ impl Attachments {
                      may wait",
                     count, putting.request.issuer
                 ))));
+            }
+            // What is on its way may come whole: together it must leave the disk as free as everything else does.
+            let on_the_way = inner.coming.values().map(|share| share.bytes).sum::<u64>();
+            let least = self.free_bytes_min.saturating_add(on_the_way).saturating_add(putting.request.size);
+            if let Some(free) = self.told(self.store.free_bytes())?.filter(|free| *free < least) {
+                return Err(PutError::Refused(Refusal::DiskFull { free, least }));
             }
             let coming = inner.coming.entry(putting.request.issuer.clone()).or_default();
             coming.bytes = coming.bytes.saturating_add(putting.request.size);
@@ -418,7 +445,7 @@ mod tests {
 
     fn open(folder: &std::path::Path) -> Arc<Attachments> {
         let store = Arc::new(Files::new(OsDisk::create(folder).unwrap()));
-        Arc::new(Attachments::open(store, |error| panic!("{error}")).unwrap())
+        Arc::new(Attachments::open(store, 0, |error| panic!("{error}")).unwrap())
     }
 
     fn request(issuer: &str, bytes: &[u8]) -> AttachRequest {
@@ -460,7 +487,7 @@ mod tests {
         store.delete(&layout::attachment(&sha256)).unwrap();
         assert_eq!(open(world.folder.path()).waiting(), (1, 0), "a record without its attachment is forgotten");
         store.put(&layout::waiting(&sha256), b"vitrine attachment 2 farm 8 6\n").unwrap();
-        let error = Attachments::open(Arc::clone(store), |_| {}).err().unwrap();
+        let error = Attachments::open(Arc::clone(store), 0, |_| {}).err().unwrap();
         assert!(error.to_string().contains("attachment 2 farm"), "{error}");
     }
 
@@ -504,6 +531,18 @@ mod tests {
         assert_eq!(refused(world.put("farm", b"one more", 5)).code(), "quota");
         world.attachments.named([&Hash::of(&0_usize.to_be_bytes())]).unwrap();
         assert!(world.put("farm", b"one more", 5).unwrap(), "what a published event names counts no more");
+    }
+
+    #[test]
+    fn what_is_on_its_way_leaves_the_disk_its_space() {
+        // [S-25]
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Files::new(OsDisk::create(folder.path()).unwrap()));
+        let large = |size| AttachRequest { size, ..request("farm", b"") };
+        let attachments = Arc::new(Attachments::open(store, u64::MAX, |error| panic!("{error}")).unwrap());
+        let over = attachments.begin(large(1), Time::new(5)).err().unwrap();
+        assert!(matches!(&over, PutError::Refused(Refusal::DiskFull { least: u64::MAX, .. })), "{over}");
+        assert!(attachments.inner().coming.is_empty());
     }
 
     #[test]

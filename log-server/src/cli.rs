@@ -347,7 +347,7 @@ fn check(args: &Fsck, json: bool) -> Result<u8, Failed> {
         say(&json!({
             "clean": report.findings.is_empty(), "origin": report.origin, "size": report.size,
             "published": report.published, "bundles": report.bundles, "tiles": report.tiles, "kept": report.kept,
-            "stages": report.stages, "records": report.records, "erased": report.erased, "to_erase": report.to_erase,
+            "attachments": report.attachments, "stages": report.stages, "records": report.records, "erased": report.erased, "to_erase": report.to_erase,
             "findings": findings,
         })
         .to_string());

@@ -26,8 +26,10 @@ use crate::log::SignedHead;
 use crate::open::{OpenError, Progress, Step, both, log_signed, read_head, read_stage, stages_to};
 use crate::reader::Reader;
 use crate::store::{Action, Store, StoreError, Unnamed};
+use attachments::Attachments;
 use sealed::Sealed;
 
+mod attachments;
 mod sealed;
 #[cfg(test)]
 mod tests;
@@ -66,6 +68,8 @@ pub struct Report {
     pub erased: u64,
     /// Records of published erasures that the next open makes zero.
     pub to_erase: u64,
+    /// Attachments read.
+    pub attachments: u64,
     /// Nothing here means: clean.
     pub findings: Vec<Finding>,
 }
@@ -105,12 +109,15 @@ fn check(store: Arc<dyn Store>, progress: Progress<'_>, report: &mut Report) -> 
     let (head, _) = read_head(&head_bytes, &keys)?;
 
     let mut sealed = Sealed::new(&*store, head.size, report)?;
-    let complete = check_entries(&*store, &reader, &keys.origin, &head, &mut sealed, progress, report)?;
+    let mut attachments = Attachments::default();
+    let beside = (&mut sealed, &mut attachments);
+    let complete = check_entries(&*store, &reader, &keys.origin, &head, beside, progress, report)?;
     let published = check_note(&reader, layout::CHECKPOINT, &checkpoint, &keys, &head, report);
     report.published = published.map_or(0, TreeSize::get);
     if complete {
         // A checkpoint that does not fit says nothing about what is published.
         sealed.finish(&*store, published.unwrap_or(head.size), report)?;
+        attachments.finish(&*store, report)?;
     } else {
         sealed.tell_missing(report);
     }
@@ -139,13 +146,13 @@ fn keys_of_charter(reader: &Reader, size: TreeSize, report: &mut Report) -> Opti
     Some(LogVkeys { origin, ed25519, mldsa })
 }
 
-/// Every bundle and tile, every leaf by admission, and with it its sealed record; whether that was every leaf.
+/// Every bundle and tile, every leaf by admission, and with it its sealed record and what it names; whether that was every leaf.
 fn check_entries(
     store: &dyn Store,
     reader: &Reader,
     origin: &Origin,
     head: &SignedHead,
-    sealed: &mut Sealed,
+    (sealed, attachments): (&mut Sealed, &mut Attachments),
     progress: Progress<'_>,
     report: &mut Report,
 ) -> Result<bool, StoreError> {
@@ -194,6 +201,7 @@ fn check_entries(
                     for entry in &folded.entries {
                         seen.insert(entry);
                         sealed.check(store, entry.0, &entry.1, &seen, report)?;
+                        attachments.see(entry.0, &entry.1);
                     }
                 }
                 Err(error) => {

@@ -253,7 +253,7 @@ impl Log {
         store.put(layout::HEAD, &head_bytes)?;
         store.sync_folder(&newest_kept_folder(&*store)?)?;
 
-        delete_all(&*store, layout::TEMPORARY_FOLDER)?;
+        delete_temporary(&*store)?;
         let poison = Poison::default();
         let settler = Settler::new(Arc::clone(&store), poison.clone());
         let total = stages.len() as u64;
@@ -391,6 +391,11 @@ fn write_again(store: &dyn Store, settler: &Settler, size: TreeSize) -> Result<(
     }
     settler.add(layout::stage(size), stage.objects.into_iter().map(|(path, _)| path).collect());
     Ok(settler.work()?)
+}
+
+/// Deletes what has no name: a stop, or an attachment that did not come whole, left it.
+pub fn delete_temporary(store: &dyn Store) -> Result<(), StoreError> {
+    delete_all(store, layout::TEMPORARY_FOLDER)
 }
 
 /// Deletes every object in a folder.

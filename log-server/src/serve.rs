@@ -235,8 +235,8 @@ pub fn serve(config: &Config, listening: impl FnOnce(SocketAddr)) -> Result<(), 
         head: log.size(),
     }));
     let post = mailbox_in.clone();
-    let attachments =
-        Attachments::open(Arc::clone(&store), move |error| send(&post, Wake::Fatal(error.clone().into())))?;
+    let failed = move |error: &StoreError| send(&post, Wake::Fatal(error.clone().into()));
+    let attachments = Attachments::open(Arc::clone(&store), config.free_bytes_min, failed)?;
     let app = Arc::new(App::new(Arc::clone(&view), store, Arc::new(attachments)));
     let (leave, left) = watch::channel(false);
     let limits = Limits { connections, head_wait: REQUEST_HEAD_WAIT, leave_wait: LEAVE_WAIT };
@@ -431,7 +431,9 @@ impl Starting {
         let mut due: BTreeSet<LeafIndex> = due.into_iter().map(|(target, _)| target).collect();
         while !due.is_empty() {
             self.view.set_step(Step::Index(format!("{} records that must be zero are looked at", due.len())));
-            writer::tell(&log.erase_next(&mut due).map_err(Ended::from)?);
+            let erased = log.erase_next(&mut due).map_err(Ended::from)?;
+            self.view.metrics.erased_records.inc_by(erased.anew.len() as u64);
+            writer::tell(&erased);
         }
         Ok(later.into_iter().map(|(target, _)| target).collect())
     }

@@ -349,7 +349,9 @@ impl Writer {
     /// Erases what is due in one object of sealed records; the batches that wait come between two [S-31].
     fn erase_if_due(&mut self) -> Result<(), Ended> {
         if !self.due.is_empty() {
-            tell(&self.parts.log.erase_next(&mut self.due)?);
+            let erased = self.parts.log.erase_next(&mut self.due)?;
+            self.parts.view.metrics.erased_records.inc_by(erased.anew.len() as u64);
+            tell(&erased);
         }
         self.parts.view.metrics.erasures_due.set(i64::try_from(self.due.len()).unwrap_or(i64::MAX));
         Ok(())

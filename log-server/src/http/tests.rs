@@ -177,7 +177,7 @@ async fn server(setting: Setting) -> Server {
     view.set_index(Arc::clone(&index));
     let (post, mailbox) = channel();
     let wake = post.clone();
-    let attachments = Arc::new(Attachments::open(Arc::clone(&store), |error| panic!("{error}")).unwrap());
+    let attachments = Arc::new(Attachments::open(Arc::clone(&store), 0, |error| panic!("{error}")).unwrap());
     let found = Arc::clone(&attachments);
     let admission = Arc::new(
         Admission::new(

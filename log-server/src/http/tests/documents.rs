@@ -68,6 +68,34 @@ async fn a_document_is_put_named_and_then_read() {
     assert_eq!(put.status, StatusCode::CREATED);
     assert_eq!(server.submit(&farm.build_with(2, &long)).await.status, 201);
     assert_eq!(server.get(&super::documents::path(&long)).await.body, long);
+
+    // [S-46]
+    let store = &server.app.store;
+    server.app.attachments.begin(request(b""), Time::now()).unwrap().end(Time::now()).unwrap();
+    let found = || {
+        let report = crate::fsck::fsck(Arc::clone(store), &|_| {}).unwrap();
+        let findings: Vec<String> = report.findings.iter().map(|f| format!("{}: {}", f.path, f.what)).collect();
+        (report.attachments, findings)
+    };
+    assert_eq!(found(), (3, Vec::new()));
+    let [document, long, empty] = [DOCUMENT, &long, b""].map(|bytes| crate::layout::attachment(&Hash::of(bytes)));
+    store.put(&document, b"a report of 21 bytes!").unwrap();
+    store.delete(&long).unwrap();
+    store.delete(&crate::layout::waiting(&Hash::of(b""))).unwrap();
+    store.put("attachment/00/a", b"").unwrap();
+    store.put("attachment/waiting/a", b"").unwrap();
+    let (_, findings) = found();
+    let all = findings.join("\n");
+    for (path, words) in [
+        (document.as_str(), "its SHA-256 is"),
+        (&long, "it is missing"),
+        (&empty, "no event names it"),
+        ("attachment/00/a", "no attachment has this name"),
+        ("attachment/waiting/a", "it is no record"),
+    ] {
+        assert!(all.contains(&format!("{path}: {words}")), "{path}: {words} is not in\n{all}");
+    }
+    assert_eq!(findings.len(), 5, "{all}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
