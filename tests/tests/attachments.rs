@@ -39,7 +39,7 @@ fn request(bytes: &[u8]) -> AttachRequest {
 fn open(disk: &SimDisk) -> Option<Arc<Attachments>> {
     let store: Arc<dyn Store> = Arc::new(Files::new(disk.clone()));
     delete_temporary(&*store).ok()?;
-    Some(Arc::new(Attachments::open(store, |_| {}).ok()?))
+    Some(Arc::new(Attachments::open(store, 0, |_| {}).ok()?))
 }
 
 fn put(attachments: &Arc<Attachments>, bytes: &[u8]) -> Option<bool> {
@@ -116,14 +116,9 @@ fn a_step_that_fails_loses_nothing_that_was_answered() {
     check(&clean, &done, "without a fault");
     assert!(steps.len() > 30, "{} steps", steps.len());
     for (number, step) in steps.iter().enumerate() {
-        for fate in [
-            Fate::Lost,
-            Fate::Kept,
-            Fate::Power(Loss::All),
-            Fate::Power(Loss::Bytes),
-            Fate::Power(Loss::Some(number as u64)),
-            Fate::Power(Loss::Some(number as u64 + 1_000)),
-        ] {
+        let dice = (0..16).map(|dice| Fate::Power(Loss::Some(number as u64 * 16 + dice)));
+        let plain = [Fate::Lost, Fate::Kept, Fate::Power(Loss::All), Fate::Power(Loss::Bytes)];
+        for fate in plain.into_iter().chain(dice) {
             let disk = SimDisk::new();
             disk.fail_at(number, fate);
             let done = story(&disk);
