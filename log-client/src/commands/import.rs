@@ -2,6 +2,7 @@
 //!
 //! Reads arguments and files' names, runs, reports. Not here: what a record says (`import::*`).
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -67,7 +68,7 @@ pub struct Import {
     /// Where events wait, and what was imported is remembered; vitrine/spool in the user's state folder when not given
     #[arg(long, value_name = "DIR")]
     spool: Option<PathBuf>,
-    /// Seconds to go on trying; 0 tries once
+    /// Seconds to go on trying while the log takes nothing; 0 tries once
     #[arg(long, value_name = "S", default_value_t = 60)]
     wait: u64,
     /// At most this many events; the next run goes on there
@@ -95,15 +96,19 @@ enum Source {
     Pgaudit,
 }
 
-struct Deadline(Instant);
+/// The time that may be spent on a batch that the log does not take; it begins again with each one that it took.
+struct Patience {
+    wait: Duration,
+    since: Cell<Instant>,
+}
 
-impl Clock for Deadline {
+impl Clock for Patience {
     fn now(&self) -> u64 {
         clock::now()
     }
 
     fn left(&self) -> Duration {
-        self.0.saturating_duration_since(Instant::now())
+        self.wait.saturating_sub(self.since.get().elapsed())
     }
 
     fn pause(&self, pause: Duration) {
@@ -180,7 +185,7 @@ fn log(args: &Import, kind: Kind, mapping: &Mapping, files: &[PathBuf], out: &Ou
     let log = Hash::of_parts(&[pinned.event_id().as_bytes(), issuer.as_str().as_bytes()]).hex();
     let dir = dir.join("import").join(format!("{issuer}-{}", log.get(..16).unwrap_or_default()));
     let wait = Duration::from_secs(args.wait);
-    let clock = Deadline(Instant::now() + wait);
+    let clock = Patience { wait, since: Cell::new(Instant::now()) };
     let spool = Spool::open(&dir, wait)?;
     let natives = args.natives.as_deref().map(Natives::open).transpose()?;
     let mut importer = Importer::new(kind, mapping, natives.is_some())?;
@@ -199,7 +204,10 @@ fn log(args: &Import, kind: Kind, mapping: &Mapping, files: &[PathBuf], out: &Ou
     let bar = out.counter("importing");
     let mut logged = Logged::default();
     let paths = files.iter().map(PathBuf::as_path);
-    let ended = run.all(&mut importer, kind, paths, &mut logged, &mut |events| bar.inc(events));
+    let ended = run.all(&mut importer, kind, paths, &mut logged, &mut |events| {
+        clock.since.set(Instant::now());
+        bar.inc(events);
+    });
     bar.finish_and_clear();
     warn(&importer, out);
     if let Err(failure) = ended {

@@ -482,7 +482,9 @@ mod tests {
     #[test]
     fn a_gap_is_named_by_session_and_number() {
         let mut log = Log::new();
-        let line = |id: &str, number: u64| serde_json::json!({"timestamp": AT, "session_id": id, "line_num": number, "message": "checkpoint starting"});
+        let line = |id: &str, number: u64| serde_json::json!({"timestamp": AT, "user": "s-1", "session_id": id, "line_num": number, "message": "x"});
+        let server = serde_json::json!({"timestamp": AT, "session_id": "0.0", "line_num": 7, "message": "checkpoint"});
+        assert!(!log.read(server).unwrap_err().fault);
         for (id, number) in [("a.1", 1), ("b.2", 3), ("a.1", 2), ("a.1", 6), ("b.2", 4)] {
             assert!(!log.read(line(id, number)).unwrap_err().fault);
         }

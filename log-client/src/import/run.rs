@@ -68,8 +68,8 @@ struct Batch {
 }
 
 impl<R: Remote, C: Clock> Run<'_, R, C> {
-    /// Imports the files in this order; `seen` is told of every event that became durable. What was logged is in `logged`, also
-    /// before a failure.
+    /// Imports the files in this order; `seen` is told how many became durable, and 0 when a batch is on its way. What was logged
+    /// is in `logged`, also before a failure.
     pub fn all<'p>(
         &mut self,
         importer: &mut Importer<'_>,
@@ -164,6 +164,7 @@ impl<R: Remote, C: Clock> Run<'_, R, C> {
         self.done.plan(&steps)?;
         let parcels = self.spool.add(self.url, records)?;
         self.done.sent()?;
+        seen(0);
         self.deliver(parcels, logged)?;
         self.settle(&steps, logged, seen)
     }
