@@ -233,7 +233,38 @@ fn an_imported_log_is_opened_by_its_reader_and_imported_once() {
 
     world.trust("trust", &[]).unwrap();
     let args = ["audit", "--log", &url, "--trust", "trust", "--state", "state", "--out", "report"];
-    let audited = world.client(&[&args[..], &["--reader-key", "supervisor.reader", "--json"]].concat()).unwrap();
-    let audited = audited.expect_code(0).unwrap();
-    assert!(audited.out.contains("1661"), "{}", audited.out);
+    let rules = format!("rules={}", sample("rules.csv").display());
+    let ask = ["--ask", "q1", "--ask", "q8", "--ask", "q9", "--param", &rules, "--param", "above=499"];
+    let more = [&["--reader-key", "supervisor.reader", "--json"][..], &ask[..]].concat();
+    let audited = world.client(&[&args[..], &more[..]].concat()).unwrap().expect_code(0).unwrap();
+    assert!(audited.out.contains("1661 records opened"), "{}", audited.out);
+    let report = world.read("report/report.txt").unwrap();
+    let answers: Vec<&str> =
+        report.lines().filter_map(|line| line.trim().strip_prefix("answer ")).map(str::trim).collect();
+    assert_eq!(
+        answers,
+        [
+            "369 found, complete",
+            "62 found, 2 cannot be decided, NOT complete",
+            "3 found, 7 cannot be decided, NOT complete",
+        ]
+    );
+}
+
+#[test]
+fn damaged_lines_are_events_or_named_and_never_a_panic() {
+    let mapping = Mapping::load(&sample("mapping.toml")).unwrap();
+    let mut bytes = std::fs::read(sample("audit.json")).unwrap();
+    // A byte of every 997 becomes another one; line ends stay where they are.
+    let damage = [b'"', b'\\', 0xff, b',', b'{', b'0', 0x1b, b'n'];
+    for (at, byte) in bytes.iter_mut().enumerate().filter(|(_, byte)| **byte != b'\n').step_by(997) {
+        *byte = damage[at / 997 % damage.len()];
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("damaged.json");
+    std::fs::write(&file, &bytes).unwrap();
+    let (events, counts) = import(Kind::Pgaudit, &mapping, &[file]);
+    let left_out: u64 = counts.left_out().map(|(_, group)| group.records).sum();
+    assert_eq!(events.len() as u64 + left_out, 1_756);
+    assert!(counts.faults() > 100 && !events.is_empty(), "{} faults, {} events", counts.faults(), events.len());
 }
