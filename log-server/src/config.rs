@@ -90,6 +90,8 @@ pub const ATTACHMENT_WAIT: Duration = Duration::from_secs(3_600);
 const _: () = assert!(ATTACHMENT_WAIT.as_secs() < ATTACHMENT_SPARED_SECONDS, "what is put again is here at its end");
 /// Reads of sealed records at once: each holds one object of the store, of one batch, in memory.
 pub const SEALED_READS_MAX: usize = 4;
+/// How long a reader may take for the sealed records of one answer: 65,536 of them at 20 kB a second.
+pub const SEALED_WAIT: Duration = Duration::from_secs(3_600);
 /// Bytes of sealed records that are gathered before they are sent.
 pub const SEALED_PIECE_BYTES: usize = 64 * 1024;
 /// How often attachments are looked at that no published event names.

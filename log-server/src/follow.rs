@@ -138,6 +138,7 @@ pub fn follow(options: &Options, progress: Progress<'_>) -> Result<Report, Follo
         held: BTreeMap::new(),
     };
     following.run()?;
+    following.report.remote = following.checkpoint()?.1.size();
     Ok(following.report)
 }
 
@@ -210,7 +211,6 @@ impl Following<'_> {
     fn round(&mut self) -> Result<u64, FollowError> {
         let (note, target) = self.checkpoint()?;
         let size = target.size();
-        self.report.remote = size;
         self.check_extends(&target)?;
         self.entries(&target)?;
         let reader = Reader::new(Arc::clone(&self.store), size);
@@ -513,11 +513,11 @@ impl Following<'_> {
     /// The first checkpoint of each hour, up to the copied size.
     fn kept(&mut self, reader: &Reader, size: TreeSize) -> Result<(), FollowError> {
         const HOUR: u64 = 3_600;
-        // A charter may be recorded a minute after the clock of its log.
+        // A charter may be recorded a minute after the clock of its log, and this clock may be behind.
         let opened = Time::new(self.opened.get().saturating_sub(HOUR));
         let from = copy::newest_kept(&*self.store)?.unwrap_or(opened);
         let hours: Vec<Time> =
-            (from.get() / HOUR..=Time::now().get() / HOUR).map(|hour| Time::new(hour * HOUR)).collect();
+            (from.get() / HOUR..=Time::now().get() / HOUR + 1).map(|hour| Time::new(hour * HOUR)).collect();
         let total = hours.len() as u64;
         let mut done = 0;
         for hours in hours.chunks(FOLLOW_AT_ONCE_MAX * 4) {

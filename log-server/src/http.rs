@@ -23,8 +23,8 @@ use tokio::sync::Semaphore;
 use crate::admission::Admission;
 use crate::attachments::Attachments;
 use crate::config::{
-    ATTACHMENTS_COMING_MAX, BODY_BYTES_IN_FLIGHT_MAX, READS_MAX, READS_WAITING_MAX, SEALED_READS_MAX, SUBMIT_WAIT,
-    WAITING_MAX,
+    ATTACHMENTS_COMING_MAX, BODY_BYTES_IN_FLIGHT_MAX, READS_MAX, READS_WAITING_MAX, SEALED_READS_MAX, SEALED_WAIT,
+    SUBMIT_WAIT, WAITING_MAX,
 };
 use crate::metrics::Route;
 use crate::problem::Problem;
@@ -46,6 +46,8 @@ pub struct App {
     pub vault: OnceLock<Arc<Vault>>,
     /// How long a submission waits for its checkpoint.
     pub submit_wait: std::time::Duration,
+    /// How long a reader may take for the sealed records of one answer.
+    pub sealed_wait: std::time::Duration,
     /// KiB of bodies that may still come in.
     bodies: Arc<Semaphore>,
     /// Requests that may still wait for a checkpoint.
@@ -70,6 +72,7 @@ impl App {
             admission: OnceLock::new(),
             vault: OnceLock::new(),
             submit_wait: SUBMIT_WAIT,
+            sealed_wait: SEALED_WAIT,
             bodies: Arc::new(Semaphore::new(BODY_BYTES_IN_FLIGHT_MAX / 1024)),
             waiting: Arc::new(Semaphore::new(WAITING_MAX)),
             reads: Arc::new(Semaphore::new(READS_MAX)),

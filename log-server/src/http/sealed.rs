@@ -3,13 +3,14 @@
 //! The vault logs who asks, and that is published, before a byte leaves. Refusals stand in the server's own log alone. Not
 //! here: judging the request (`vitrine_spec::request`), the access (`vault`), where the records are (`sealed`).
 
-use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::AbortHandle;
 use vitrine_spec::refusal::Refusal;
 use vitrine_spec::request::check_read;
 use vitrine_spec::text::{b64, decimal};
@@ -78,11 +79,7 @@ async fn read(app: &Arc<App>, range: &str, headers: &HeaderMap) -> Result<Respon
     })?;
     wait(app, place.index).await.map_err(|refusal| Problem::from(&refusal))?;
     tracing::info!(reader, from, to, access = %place.index, "sealed records are read");
-    let source = Framed {
-        records: Records::new(Arc::clone(&app.store), from, to),
-        metrics: Arc::clone(&app.view.metrics),
-        _turn: turn,
-    };
+    let source = Framed::new(Records::new(Arc::clone(&app.store), from, to), turn, app);
     let mut response = answer(OCTETS, "no-store", pieces::body(source, None));
     let headers = response.headers_mut();
     headers.insert(ACCESS, HeaderValue::from(place.index.get()));
@@ -108,19 +105,54 @@ fn now_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Records as they are sent: one object of the store in memory, and a piece.
-struct Framed {
+/// What an answer holds: at most one object of the store, and one of the few turns.
+struct Held {
     records: Records,
-    metrics: Arc<Metrics>,
-    /// Given back when the answer ends, however it ends.
     _turn: OwnedSemaphorePermit,
+}
+
+/// Records as they are sent, a piece at a time. A peer that goes away drops it; from one that only stops reading it is
+/// taken when its time is over.
+struct Framed {
+    held: Arc<Mutex<Option<Held>>>,
+    metrics: Arc<Metrics>,
+    wait: Duration,
+    watch: AbortHandle,
+}
+
+impl Framed {
+    fn new(records: Records, turn: OwnedSemaphorePermit, app: &App) -> Framed {
+        let held = Arc::new(Mutex::new(Some(Held { records, _turn: turn })));
+        let (watched, wait) = (Arc::clone(&held), app.sealed_wait);
+        let watch = tokio::spawn(async move {
+            tokio::time::sleep(wait).await;
+            drop(locked(&watched).take());
+        });
+        Framed { held, metrics: Arc::clone(&app.view.metrics), wait, watch: watch.abort_handle() }
+    }
+}
+
+impl Drop for Framed {
+    fn drop(&mut self) {
+        // The task that watches goes a moment later; what it would take is given back now.
+        self.watch.abort();
+        drop(locked(&self.held).take());
+    }
+}
+
+fn locked(held: &Mutex<Option<Held>>) -> MutexGuard<'_, Option<Held>> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Source for Framed {
     fn next(&mut self) -> Result<Option<Vec<u8>>, String> {
+        let mut held = locked(&self.held);
+        let Some(Held { records, .. }) = held.as_mut() else {
+            return Err(format!("a reader of sealed records did not take them within {:?}", self.wait));
+        };
         let mut piece = Vec::with_capacity(SEALED_PIECE_BYTES);
         while piece.len() < SEALED_PIECE_BYTES {
-            let Some(next) = self.records.next() else { break };
+            let Some(next) = records.next() else { break };
             let (index, record) = next.map_err(|error| error.to_string())?;
             piece.extend(sealed::encode([(index, record.as_slice())]));
             self.metrics.sealed_records.inc();

@@ -101,6 +101,7 @@ struct Setting {
     quorum: usize,
     pool_entries_max: usize,
     wait: Duration,
+    sealed_wait: Duration,
     admission: bool,
     /// Seconds by which the last signed time is ahead of the clock, and whether a person accepts the clock.
     signed_ahead: u64,
@@ -116,6 +117,7 @@ impl Default for Setting {
             quorum: 2,
             pool_entries_max: 1_000,
             wait: Duration::from_secs(20),
+            sealed_wait: Duration::from_secs(60),
             admission: true,
             signed_ahead: 0,
             accept_clock: false,
@@ -192,6 +194,7 @@ async fn server(setting: Setting) -> Server {
     );
     let mut app = App::new(Arc::clone(&view), store, Arc::clone(&attachments));
     app.submit_wait = setting.wait;
+    app.sealed_wait = setting.sealed_wait;
     let app = Arc::new(app);
     if setting.admission {
         assert!(app.admission.set(Arc::clone(&admission)).is_ok());

@@ -159,3 +159,19 @@ async fn readers_that_take_their_time_are_few_and_one_that_goes_makes_room() {
     assert_eq!(records(&answer, &accesses, 3), [3, 4]);
     assert_eq!(server.view.published().size.get(), size.get() + 1, "what was refused is in no log");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_stops_reading_loses_its_turn() {
+    // [S-43]
+    let server = server(Setting { sealed_wait: Duration::from_millis(1), ..Setting::default() }).await;
+    server.gateway(2).await;
+    server.published(5).await;
+    let authorization = request(0, 5).authorization(&reader_sign("supervisor")).unwrap();
+    let request = Request::get("/sealed/0-5").header("authorization", authorization).body(Body::empty()).unwrap();
+    let stalled = server.router.clone().oneshot(request).await.unwrap();
+    assert_eq!(stalled.status(), StatusCode::OK);
+    let turns = crate::config::SEALED_READS_MAX as u32;
+    let all = server.app.sealed_reads.acquire_many(turns);
+    drop(tokio::time::timeout(Duration::from_secs(20), all).await.unwrap().unwrap());
+    assert!(to_bytes(stalled.into_body(), 1 << 20).await.is_err(), "the answer breaks off");
+}
