@@ -9,3 +9,4 @@ pub mod world;
 pub mod forge;
 pub mod events;
 pub mod sealing;
+pub mod accesses;
