@@ -3,7 +3,6 @@
 //! Order: locks, socket, log (steps 1 to 4 of "Open"), reads, then on the writer's thread index, guard and batches.
 //! Not here: what each of them does.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +15,7 @@ use vitrine_spec::admission::{Logged, Query};
 use vitrine_spec::key::Vkey;
 use vitrine_spec::limits::{POLICY_BYTES_MAX, POLICY_SIGNATURES_MAX};
 use vitrine_spec::policy::Policy;
-use vitrine_spec::tree::{LeafIndex, TreeSize};
+use vitrine_spec::tree::TreeSize;
 
 use crate::admission::{Admission, Lookup};
 use crate::attachments::{Attachments, AttachmentsError};
@@ -346,7 +345,10 @@ impl Starting {
             Opened::CaughtUp(size) => tracing::info!(%size, head = %head.size, "the index is caught up"),
             Opened::Rebuilt(why) => tracing::warn!("the index was rebuilt: {why}"),
         }
-        let erases = self.erase(&mut log, &index)?;
+        let erases = writer::erase_published(&mut log, &index, |left, erased| {
+            self.view.set_step(Step::Index(format!("{left} records that must be zero are to be looked at")));
+            self.view.metrics.erased_records.inc_by(erased.anew.len() as u64);
+        })?;
         let index = Arc::new(index);
         // From here on sealed records can be read.
         self.view.set_index(Arc::clone(&index));
@@ -420,22 +422,6 @@ impl Starting {
         )
         .map_err(system("the thread of the index"))?;
         Ok(writer.run()?)
-    }
-
-    /// Carries out every published erasure whose record is not zero, and gives the entries whose records are to be erased
-    /// when the head is published [S-32].
-    fn erase(&self, log: &mut Log, index: &Index) -> Result<Vec<LeafIndex>, ServeError> {
-        let published = log.published().size.get();
-        let (due, later): (Vec<_>, Vec<_>) =
-            index.erased()?.into_iter().partition(|(_, erasure)| erasure.get() < published);
-        let mut due: BTreeSet<LeafIndex> = due.into_iter().map(|(target, _)| target).collect();
-        while !due.is_empty() {
-            self.view.set_step(Step::Index(format!("{} records that must be zero are looked at", due.len())));
-            let erased = log.erase_next(&mut due).map_err(Ended::from)?;
-            self.view.metrics.erased_records.inc_by(erased.anew.len() as u64);
-            writer::tell(&erased);
-        }
-        Ok(later.into_iter().map(|(target, _)| target).collect())
     }
 
     /// Serves reads until the server is told to leave; nothing is signed.

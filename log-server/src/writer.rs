@@ -458,8 +458,23 @@ impl Writer {
     }
 }
 
+/// Erases every record that a published erasure names and that is not zero; `heard` hears how many are left to look at
+/// and what was done. The entries whose records are to be erased when the head is published [S-32].
+pub fn erase_published(log: &mut Log, index: &Index, heard: impl Fn(usize, &Erased)) -> Result<Vec<LeafIndex>, Ended> {
+    let published = log.published().size.get();
+    let named = index.erased().map_err(|error| Ended::Index(error.to_string()))?;
+    let (due, later): (Vec<_>, Vec<_>) = named.into_iter().partition(|(_, erasure)| erasure.get() < published);
+    let mut due: BTreeSet<LeafIndex> = due.into_iter().map(|(target, _)| target).collect();
+    while !due.is_empty() {
+        let erased = log.erase_next(&mut due)?;
+        heard(due.len(), &erased);
+        tell(&erased);
+    }
+    Ok(later.into_iter().map(|(target, _)| target).collect())
+}
+
 /// Tells the operator what was erased, by index alone.
-pub(crate) fn tell(erased: &Erased) {
+fn tell(erased: &Erased) {
     let shown = |of: &BTreeSet<LeafIndex>| {
         of.first().zip(of.last()).map(|(first, last)| format!("{} between the entries {first} and {last}", of.len()))
     };
@@ -498,7 +513,9 @@ fn lines(policy: &Policy, signatures: &BTreeMap<usize, Signature>) -> Vec<Signat
 #[allow(clippy::unwrap_used, reason = "a test reports by panicking")]
 mod tests {
     use super::*;
+    use crate::index::tests::World;
     use vitrine_spec::key::{KeyKind, Seed};
+    use vitrine_spec::sealing::is_erased;
 
     #[test]
     fn a_checkpoint_with_more_cosignatures_than_room_keeps_a_quorum_in_policy_order() {
@@ -524,5 +541,32 @@ mod tests {
         let few: BTreeMap<usize, Signature> = signatures.into_iter().take(3).collect();
         assert_eq!(lines(&policy, &few).len(), 3);
         assert!(!quorum_of(&policy, few.keys()));
+    }
+
+    #[test]
+    fn what_a_published_erasure_names_is_zero_before_anything_can_read_it_and_the_rest_waits() {
+        // [S-32]
+        let (mut world, at) = World::with_accesses();
+        let zeros = |world: &World| -> Vec<u64> {
+            let records = world.log.reader().records(LeafIndex::new(0), world.log.size()).map(Result::unwrap);
+            records.filter(|(_, record)| is_erased(record)).map(|(index, _)| index).collect()
+        };
+        assert!(zeros(&world).is_empty());
+        let (index, ..) = world.open().unwrap();
+        assert_eq!(erase_published(&mut world.log, &index, |_, _| ()).unwrap(), []);
+        assert_eq!(zeros(&world), [at.accesses[0], at.accesses[3]]);
+        drop(index);
+
+        // A head that nobody has published erases nothing yet, also what it names a second time.
+        let (first, second) = (world.submission(at.accesses[0]), world.submission(at.accesses[1]));
+        let erasure = world.erasure(&[&first, &second]);
+        world.begin(&[erasure]);
+        let (index, ..) = world.open().unwrap();
+        let later = erase_published(&mut world.log, &index, |_, _| ()).unwrap();
+        assert_eq!(later, [at.accesses[0], at.accesses[1]].map(LeafIndex::new));
+        assert_eq!(zeros(&world), [at.accesses[0], at.accesses[3]]);
+        world.log.publish(&[], Time::now()).unwrap();
+        assert_eq!(erase_published(&mut world.log, &index, |_, _| ()).unwrap(), []);
+        assert_eq!(zeros(&world), [at.accesses[0], at.accesses[1], at.accesses[3]]);
     }
 }

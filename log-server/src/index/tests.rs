@@ -109,6 +109,12 @@ impl World {
 
     /// A batch of submissions, which the test knows to be admissible.
     pub(crate) fn add(&mut self, submissions: &[serde_json::Value]) {
+        self.begin(submissions);
+        self.log.publish(&[], Time::now()).unwrap();
+    }
+
+    /// The same up to the head, which is not published.
+    pub(crate) fn begin(&mut self, submissions: &[serde_json::Value]) {
         let state = self.state();
         let item = |submission: &serde_json::Value| {
             let submission = submission.to_string();
@@ -118,7 +124,6 @@ impl World {
         };
         let items: Vec<Item> = submissions.iter().map(item).collect();
         self.log.begin(&items, Time::now()).unwrap();
-        self.log.publish(&[], Time::now()).unwrap();
     }
 
     /// `count` batches of a heartbeat of the farm, two builds and a heartbeat of the operator.
