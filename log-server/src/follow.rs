@@ -35,7 +35,7 @@ use crate::keys::{LogVkeys, read_signing_key};
 use crate::layout;
 use crate::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, TILE_WIDTH};
 use crate::log::SignedHead;
-use crate::open::{OpenError, Progress, Step, check_edge, log_signed};
+use crate::open::{OpenError, Progress, Step, check_edge, delete_all, log_signed};
 use crate::reader::Reader;
 use crate::sealed::{self, SealedError, Span};
 use crate::store::{Files, FolderLock, OsDisk, Store};
@@ -440,8 +440,11 @@ impl Following<'_> {
         Ok(end)
     }
 
-    /// Overwrites records that were copied before the erasure was published.
+    /// Overwrites records that were copied before the erasure was published. What a copy that was killed left under a
+    /// temporary name may be such a record, and no loss of power may bring it back [S-31].
     fn erase(&self, erased: &BTreeSet<LeafIndex>) -> Result<(), FollowError> {
+        delete_all(&*self.store, layout::TEMPORARY_FOLDER)?;
+        self.store.sync_folder(layout::TEMPORARY_FOLDER)?;
         let mut due = erased.clone();
         while let Some(first) = due.first().copied() {
             let Some(span) = sealed::find(&*self.store, first.get())? else {
