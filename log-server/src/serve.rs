@@ -10,6 +10,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 use vitrine_spec::admission::{Logged, Query};
 use vitrine_spec::key::Vkey;
@@ -239,8 +240,10 @@ pub fn serve(config: &Config, listening: impl FnOnce(SocketAddr)) -> Result<(), 
     let app = Arc::new(App::new(Arc::clone(&view), store, Arc::new(attachments)));
     let (leave, left) = watch::channel(false);
     let limits = Limits { connections, head_wait: REQUEST_HEAD_WAIT, leave_wait: LEAVE_WAIT };
-    let (served, ended) = {
+    let (served, ended, signals) = {
         let _inside = runtime.enter();
+        // Before anybody hears that it listens: whoever does may stop it at once.
+        let signals = Signals::new()?;
         let socket = TcpListener::from_std(socket).map_err(system("a socket"))?;
         listening(socket.local_addr().map_err(system("the socket's address"))?);
         let served = runtime.spawn(listener::serve(socket, router(Arc::clone(&app)), limits, metrics, left));
@@ -264,9 +267,9 @@ pub fn serve(config: &Config, listening: impl FnOnce(SocketAddr)) -> Result<(), 
                 let _ = tell.send(starting.run(log, mailbox));
             })
             .map_err(system("the writer's thread"))?;
-        (served, ended)
+        (served, ended, signals)
     };
-    let outcome = runtime.block_on(async { until_the_end(&view, &mailbox_in, &leave, ended).await });
+    let outcome = runtime.block_on(async { until_the_end(&view, &mailbox_in, &leave, ended, signals).await });
     if outcome.is_ok() {
         // Whoever waits for an answer gets it now; idle connections end at once.
         leave.send_replace(true);
@@ -278,22 +281,35 @@ pub fn serve(config: &Config, listening: impl FnOnce(SocketAddr)) -> Result<(), 
     outcome
 }
 
+/// What asks the server to leave.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// From here on the signals end nothing by themselves. Inside a runtime.
+    fn new() -> Result<Signals, ServeError> {
+        let terminate = signal(SignalKind::terminate()).map_err(system("a handler for SIGTERM"))?;
+        let interrupt = signal(SignalKind::interrupt()).map_err(system("a handler for SIGINT"))?;
+        Ok(Signals { terminate, interrupt })
+    }
+}
+
 /// Waits for the writer's end, or for a signal and then the writer's end.
 async fn until_the_end(
     view: &View,
     post: &Sender<Wake>,
     leave: &watch::Sender<bool>,
     mut ended: oneshot::Receiver<Result<(), ServeError>>,
+    mut signals: Signals,
 ) -> Result<(), ServeError> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).map_err(system("a handler for SIGTERM"))?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(system("a handler for SIGINT"))?;
     let gone =
         || ServeError::System { what: "the writer's thread", reason: "it panicked; its message is above".to_owned() };
     tokio::select! {
         result = &mut ended => return result.unwrap_or_else(|_| Err(gone())),
-        _ = terminate.recv() => tracing::info!("SIGTERM: publishing what was admitted, then leaving"),
-        _ = interrupt.recv() => tracing::info!("SIGINT: publishing what was admitted, then leaving"),
+        _ = signals.terminate.recv() => tracing::info!("SIGTERM: publishing what was admitted, then leaving"),
+        _ = signals.interrupt.recv() => tracing::info!("SIGINT: publishing what was admitted, then leaving"),
     }
     let ready = view.step() == Step::Ready;
     view.set_step(Step::Leaving);
