@@ -130,7 +130,8 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     show.step("the server is killed in the middle of submissions");
     killing::in_the_middle(&mut world, &mut show, 24, 3)?;
 
-    all_accesses(arguments, &accesses, &mut show)?;
+    let mut part = show.part();
+    all_accesses(arguments, &accesses, &mut part)?;
     accesses.stop()?;
 
     show.step("the rebuild of `witness`");
@@ -168,6 +169,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     let index = index_of(&world, &update_file("log-client"))?;
     forgeries::rebuilt_without_an_event(&world, &mut show, "trust", index, 2)?;
 
+    show.add(part);
     show.end();
     if arguments.keep {
         accesses.start_log(&[])?;

@@ -16,6 +16,17 @@ impl Show {
         Show { started: Instant::now(), loud, summary: Vec::new() }
     }
 
+    /// Another that goes on in time, with a summary of its own.
+    #[must_use]
+    pub fn part(&self) -> Show {
+        Show { started: self.started, loud: self.loud, summary: Vec::new() }
+    }
+
+    /// Takes the summary of a part after its own.
+    pub fn add(&mut self, part: Show) {
+        self.summary.extend(part.summary);
+    }
+
     /// A new step.
     pub fn step(&self, what: &str) {
         if self.loud {
