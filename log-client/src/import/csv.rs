@@ -18,9 +18,51 @@ pub struct Header {
     width: usize,
 }
 
-/// Whether a record ends here, or goes on in the next line: inside quotes a line end belongs to the field.
-pub fn is_open(record: &[u8]) -> bool {
-    record.iter().filter(|byte| **byte == b'"').count() % 2 == 1
+/// Whether a record ends with its line, or goes on in the next one: inside quotes a line end belongs to the field.
+///
+/// Each line is looked at once. A quote opens a field only where the field begins, as the reader of records has it: else a
+/// stray one would make one record of many lines.
+#[derive(Clone, Copy, Debug)]
+pub struct Quotes {
+    delimiter: u8,
+    at: At,
+}
+
+/// Where in a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum At {
+    Begin,
+    Plain,
+    Quoted,
+    /// After a quote inside quotes: it closes the field unless another one follows.
+    Closing,
+}
+
+impl Quotes {
+    /// Before a record.
+    pub fn new(delimiter: u8) -> Quotes {
+        Quotes { delimiter, at: At::Begin }
+    }
+
+    /// Takes the next line of it, without its end.
+    pub fn line(&mut self, line: &[u8]) {
+        if self.at != At::Quoted {
+            self.at = At::Begin;
+        }
+        for byte in line {
+            self.at = match (self.at, *byte) {
+                (At::Quoted, b'"') => At::Closing,
+                (At::Quoted, _) | (At::Begin | At::Closing, b'"') => At::Quoted,
+                (At::Begin | At::Plain | At::Closing, byte) if byte == self.delimiter => At::Begin,
+                (At::Begin | At::Plain | At::Closing, _) => At::Plain,
+            };
+        }
+    }
+
+    /// Whether the record goes on in the next line.
+    pub fn is_open(&self) -> bool {
+        self.at == At::Quoted
+    }
 }
 
 /// Reads the header line; a column of the mapping that is not there is said by its name.
@@ -76,8 +118,9 @@ pub fn record(bytes: &[u8], header: &Header, mapping: &CsvMapping) -> Result<Fou
 
 fn cells(bytes: &[u8], mapping: &CsvMapping) -> Option<Vec<String>> {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).delimiter(mapping.delimiter).from_reader(bytes);
-    let record = reader.records().next()?.ok()?;
-    Some(record.iter().map(str::to_owned).collect())
+    let mut records = reader.records();
+    let record = records.next()?.ok()?;
+    records.next().is_none().then(|| record.iter().map(str::to_owned).collect())
 }
 
 fn instant(text: &str, mapping: &CsvMapping) -> Option<String> {
@@ -169,7 +212,30 @@ mod tests {
 
     #[test]
     fn a_record_goes_on_while_a_quote_is_open() {
-        assert!(is_open(b"a;\"b"));
-        assert!(!is_open(b"a;\"b\"\"c\""));
+        for (lines, open) in [
+            (&["a;\"b"][..], true),
+            (&["a;\"b\"\"c\""], false),
+            (&["a;b\"c"], false), // a quote inside a field that does not begin with one is a character
+            (&["a;5\";c\"d"], false),
+            (&["\"a\"b\"c"], false), // what comes after the closing quote is read as it is
+            (&["\"a", "b;\"c\""], false),
+            (&["\"a", "b\";\"c"], true),
+        ] {
+            let mut quotes = Quotes::new(b';');
+            lines.iter().for_each(|line| quotes.line(line.as_bytes()));
+            assert_eq!(quotes.is_open(), open, "{lines:?}");
+            let text = lines.join("\n") + "\nnext";
+            let mut reader = csv::ReaderBuilder::new().has_headers(false).delimiter(b';').from_reader(text.as_bytes());
+            let records = reader.records().count();
+            assert_eq!(records == 1, open, "the reader of CSV sees it in the same way: {lines:?}");
+        }
+    }
+
+    #[test]
+    fn what_holds_more_than_one_record_is_none() {
+        let mapping = mapping(TimeForm::Unix);
+        let header = header(b"Rows;Action;Time;Table", &mapping).unwrap();
+        assert!(record(b"3;View;1795276981;eu.t", &header, &mapping).is_ok());
+        assert!(record(b"3;View;1795276981;eu.t\n4;View;1795276981;eu.t", &header, &mapping).unwrap_err().fault);
     }
 }

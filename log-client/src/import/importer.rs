@@ -9,7 +9,7 @@ use vitrine_spec::hash::Hash;
 
 use super::cloudtrail;
 use super::counts::Counts;
-use super::csv::{self, Header};
+use super::csv::{self, Header, Quotes};
 use super::found::{Found, Refused, values};
 use super::lines::{Input, Line, Prefix};
 use super::mapping::{CsvMapping, Mapping};
@@ -85,7 +85,7 @@ pub struct Reading {
 enum Form {
     /// Read as a whole: its records.
     Whole(std::vec::IntoIter<Vec<u8>>),
-    Csv(Header),
+    Csv(Header, Quotes),
     Lines,
 }
 
@@ -131,7 +131,7 @@ impl<'a> Importer<'a> {
         let name = path.display().to_string();
         let form = match (self.kind, &self.mapping.csv) {
             (Kind::CloudTrail, _) => self.whole(&mut input, &name)?,
-            (Kind::Csv, Some(mapping)) => Form::Csv(header(&mut input, mapping)?),
+            (Kind::Csv, Some(mapping)) => Form::Csv(header(&mut input, mapping)?, Quotes::new(mapping.delimiter)),
             (Kind::Csv, None) | (Kind::Pgaudit, _) => Form::Lines,
         };
         let place = Place { prefix: input.prefix(), records: 0 };
@@ -193,8 +193,8 @@ impl<'a> Importer<'a> {
         }
         match (&reading.form, &self.mapping.csv) {
             (Form::Whole(_), _) => cloudtrail::record(&raw.bytes, self.mapping),
-            (Form::Csv(header), Some(mapping)) => csv::record(&raw.bytes, header, mapping),
-            (Form::Csv(_), None) | (Form::Lines, _) => self.sessions.line(&raw.bytes, self.mapping, warn),
+            (Form::Csv(header, _), Some(mapping)) => csv::record(&raw.bytes, header, mapping),
+            (Form::Csv(..), None) | (Form::Lines, _) => self.sessions.line(&raw.bytes, self.mapping, warn),
         }
     }
 }
@@ -213,25 +213,32 @@ impl Reading {
             let at = format!("{} record {number}", self.name);
             return Ok(Some(Raw { bytes, at, number, broken: None, unfinished: false }));
         }
-        let quoted = matches!(self.form, Form::Csv(_));
+        let quotes = match self.form {
+            Form::Csv(_, quotes) => Some(quotes),
+            Form::Whole(_) | Form::Lines => None,
+        };
         loop {
             let Some(mut line) = self.input.line()? else { return Ok(None) };
             let first = line.number;
             let mut broken = line.too_long.then_some("a line that is longer than any that is read");
             // A line end inside quotes belongs to the field.
-            while quoted && broken.is_none() && csv::is_open(&line.bytes) {
-                match self.input.line()? {
-                    Some(next) if line.bytes.len() + next.bytes.len() < IMPORT_LINE_BYTES_MAX => {
-                        append(&mut line, next)
+            if let Some(mut quotes) = quotes {
+                quotes.line(&line.bytes);
+                while broken.is_none() && quotes.is_open() {
+                    match self.input.line()? {
+                        Some(next) if line.bytes.len() + next.bytes.len() < IMPORT_LINE_BYTES_MAX => {
+                            quotes.line(&next.bytes);
+                            append(&mut line, next);
+                        }
+                        Some(_) | None => broken = Some("a quote that is never closed"),
                     }
-                    Some(_) | None => broken = Some("a quote that is never closed"),
                 }
             }
             if line.bytes.iter().all(u8::is_ascii_whitespace) {
                 continue;
             }
             self.records += 1;
-            let unfinished = !line.ended && !quoted;
+            let unfinished = !line.ended && quotes.is_none();
             let at = format!("{} line {first}", self.name);
             return Ok(Some(Raw { bytes: line.bytes, at, number: self.records, broken, unfinished }));
         }

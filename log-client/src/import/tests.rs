@@ -279,3 +279,37 @@ fn roles_and_line_numbers_go_on_from_what_was_imported_before() {
         assert_eq!(role, Some("support"));
     }
 }
+
+#[test]
+fn a_stray_quote_takes_no_other_line_with_it() {
+    let stage = Stage::new();
+    let mapping = stage.path("mapping.toml");
+    fs::write(&mapping, "[csv.columns]\noccurred_at = \"time\"\nop = \"op\"\nticket = \"note\"\n").unwrap();
+    let mapping = Mapping::load(&mapping).unwrap();
+    let file = stage.path("register.csv");
+    let row = |note: &str| format!("2026-11-24T08:00:00Z,read,{note}\n");
+    let rows: String = ["a", "5\" disk", "b", "\"two\nlines\"", "c", "a \"word\"", "7\" disk", "d"].map(row).concat();
+    fs::write(&file, "time,op,note\n".to_owned() + &rows).unwrap();
+    let mut importer = Importer::new(Kind::Csv, &mapping, false).unwrap();
+    let mut reading = importer.open(&file).unwrap();
+    let mut notes = Vec::new();
+    while let Some(event) = importer.next(&mut reading).unwrap() {
+        notes.push(event.values.text(Field::Ticket).unwrap().to_owned());
+    }
+    assert_eq!(notes, ["a", "5\" disk", "b", "two\u{fffd}lines", "c", "a \"word\"", "7\" disk", "d"]);
+    assert_eq!(importer.counts.faults(), 0);
+}
+
+#[test]
+fn a_quote_that_is_never_closed_costs_one_look_at_each_line() {
+    let stage = Stage::new();
+    let mapping = stage.path("mapping.toml");
+    fs::write(&mapping, "[csv.columns]\noccurred_at = \"time\"\nop = \"op\"\n").unwrap();
+    let mapping = Mapping::load(&mapping).unwrap();
+    let file = stage.path("register.csv");
+    fs::write(&file, "time,op\n\"".to_owned() + &"\n".repeat(2_000_000)).unwrap();
+    let mut importer = Importer::new(Kind::Csv, &mapping, false).unwrap();
+    let mut reading = importer.open(&file).unwrap();
+    assert!(importer.next(&mut reading).unwrap().is_none());
+    assert_eq!(importer.counts.faults(), 1);
+}
