@@ -4,6 +4,8 @@
 //! (header, context, slot and ciphertext, payload, identity); then all signatures at once. K and W are never written and leave
 //! memory overwritten. Not here: where the chain stands and who reads (`readers`), sending (`deliver`), what a value means.
 
+use std::time::{Duration, Instant};
+
 use rayon::prelude::*;
 use vitrine_spec::body::charter::Reader;
 use vitrine_spec::body::sealed::{SealingKey, Wrap};
@@ -62,6 +64,8 @@ struct Window {
     key: WindowKey,
     seq: u64,
     recorded: Time,
+    /// By a clock that nobody sets.
+    made: Instant,
 }
 
 /// Seals and signs for one chain, and knows its next place.
@@ -149,7 +153,7 @@ impl Sealer {
 
     /// Drops a W that is an hour old: it stays in memory no longer than that, whether or not another access comes.
     pub fn expire(&mut self, now: Time) {
-        if self.window.as_ref().is_some_and(|window| !window.is_young(now)) {
+        if self.window.as_ref().is_some_and(|window| !window.is_young(now, Instant::now())) {
             self.window = None;
         }
     }
@@ -227,7 +231,7 @@ impl Sealer {
         let subject = digest_subject(&body.digest().hex());
         let body = body.value();
         let event = self.plain_event(Kind::SealingKey, next, recorded, subject, body);
-        Ok((Window { key, seq: next.seq, recorded }, event))
+        Ok((Window { key, seq: next.seq, recorded, made: Instant::now() }, event))
     }
 
     fn plain_event(&self, kind: Kind, next: &Next, recorded: Time, subject: Value, body: Value) -> Unsigned {
@@ -279,13 +283,18 @@ fn after(next: &Next, event: &Unsigned, recorded: Time) -> Next {
 }
 
 impl Window {
-    fn is_young(&self, now: Time) -> bool {
-        now.get() < self.recorded.get() + WINDOW_SECONDS
+    /// By both clocks: the one on the wall can be set back, or have been ahead when W was made; the other one can stand still
+    /// while the machine sleeps.
+    fn is_young(&self, now: Time, at: Instant) -> bool {
+        now.get() < self.recorded.get().saturating_add(WINDOW_SECONDS)
+            && at.saturating_duration_since(self.made) < Duration::from_secs(WINDOW_SECONDS)
     }
 
     /// Whether an event may still use it; W itself is given up after an hour of our own clock.
     fn fits(&self, now: Time, recorded: Time, seq: u64) -> bool {
-        self.is_young(now) && recorded.get() <= self.recorded.get() + WINDOW_SECONDS && seq <= self.seq + WINDOW_EVENTS
+        self.is_young(now, Instant::now())
+            && recorded.get() <= self.recorded.get() + WINDOW_SECONDS
+            && seq <= self.seq + WINDOW_EVENTS
     }
 }
 
@@ -391,7 +400,11 @@ mod tests {
 
     #[test]
     fn a_window_key_does_not_outlive_its_hour_and_its_events() {
-        let window = Window { key: WindowKey::new([0; 32]), seq: 2, recorded: Time::new(NOW) };
+        let made = Instant::now();
+        let window = Window { key: WindowKey::new([0; 32]), seq: 2, recorded: Time::new(NOW), made };
+        let young = |now, later| window.is_young(Time::new(now), made + Duration::from_secs(later));
+        assert!(young(NOW, 3_599) && young(NOW - 86_400, 3_599));
+        assert!(!young(NOW, 3_600) && !young(NOW - 86_400, 3_600), "a clock that was set back keeps no key");
         let fits = |now, seq| window.fits(Time::new(now), Time::new(now).hour(), seq);
         assert!(fits(NOW + 3_599, 2 + 65_536));
         assert!(!fits(NOW + 3_600, 3));

@@ -6,7 +6,7 @@
 //! Not here: whether a request may be answered (`vitrine_spec::request`), waiting for the checkpoint and sending (`http`).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use vitrine_spec::body::charter::Role;
@@ -259,6 +259,8 @@ struct Window {
     epoch: u32,
     seq: u64,
     recorded: u64,
+    /// By a clock that nobody sets.
+    made: Instant,
 }
 
 /// An access of the vault on its way into the log.
@@ -341,7 +343,9 @@ impl Vault {
             let (Some(link), Some(name)) = (Link::of(state), words::Name::new(VAULT)) else { return false };
             let recorded = words::Time::new(full_hour(now.get()).max(link.hour));
             let open = state.sealing_key(&name, link.epoch, recorded, link.seq);
-            window.epoch == link.epoch && open.is_ok_and(|open| open.seq == window.seq) && !window.is_old(now)
+            window.epoch == link.epoch
+                && open.is_ok_and(|open| open.seq == window.seq)
+                && !window.is_old(now, Instant::now())
         })
     }
 
@@ -358,22 +362,24 @@ impl Vault {
         })?)?;
         let header = &place.event.statement.header;
         let (epoch, seq, recorded) = (header.epoch, header.seq.unwrap_or(0), header.recorded.get());
-        Ok(Window { key, epoch, seq, recorded })
+        Ok(Window { key, epoch, seq, recorded, made: Instant::now() })
     }
 
     /// Forgets a key that has served its hour.
     fn forget_old(&self, now: Time) {
         let mut window = self.window();
-        if window.as_ref().is_some_and(|window| window.is_old(now)) {
+        if window.as_ref().is_some_and(|window| window.is_old(now, Instant::now())) {
             *window = None;
         }
     }
 }
 
 impl Window {
-    /// W is in memory for an hour at most [S-44].
-    fn is_old(&self, now: Time) -> bool {
+    /// W is in memory for an hour at most [S-44], by both clocks: the one on the wall can be set back, the other one can stand
+    /// still while the machine sleeps.
+    fn is_old(&self, now: Time, at: Instant) -> bool {
         now.get() > self.recorded.saturating_add(SEALING_KEY_S)
+            || at.saturating_duration_since(self.made) > Duration::from_secs(SEALING_KEY_S)
     }
 }
 
@@ -498,6 +504,18 @@ mod tests {
         }
         assert!(matches!(next(&State::default(), &other, true, Time::now()), Next::Nothing(_)));
         assert_eq!(heartbeat(&State::default(), ORIGIN, keys.vault(), Time::now()), None);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_keeps_no_key() {
+        // [S-44]
+        let made = Instant::now();
+        let window = Window { key: WindowKey::new([0; 32]), epoch: 1, seq: 2, recorded: 86_400, made };
+        let old = |now, later| window.is_old(Time::new(now), made + Duration::from_secs(later));
+        assert_eq!(
+            [old(90_000, 3_600), old(90_001, 0), old(80_000, 3_600), old(80_000, 3_601)],
+            [false, true, false, true]
+        );
     }
 
     #[test]
