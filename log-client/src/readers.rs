@@ -22,12 +22,16 @@ use vitrine_spec::words::Name;
 
 use crate::answer;
 use crate::batch::Remote;
+use crate::clock;
 use crate::exit::{Exit, Failure};
 use crate::files;
 use crate::limits::CHARTER_VERSIONS_MAX;
 use crate::place::Standing;
 use crate::sealer::Sealer;
 use crate::verify_update::load_pins;
+
+/// Seconds that the last event of an issuer may be ahead of this machine's clock: clocks differ, not by more than an hour.
+const AHEAD_S: u64 = 3_600;
 
 /// The fingerprint that the readers must go back to: the one given, else that of the trust directory.
 ///
@@ -104,6 +108,18 @@ pub fn sealer(
             .side("given", key.vkey().keyid())
             .side("current", &standing.vkey)
             .now("give the current key with --key FILE"));
+    }
+    // What is signed here goes on from it: a log that lies must not have us sign times that are still to come.
+    if standing.next.recorded.get() > now.saturating_add(AHEAD_S) {
+        return Err(Failure::new(
+            Exit::NotYet,
+            "sealing.clock",
+            "the issuer's last event is of a time that is still to come",
+        )
+        .side("issuer", issuer)
+        .side("the log says it was recorded", clock::show(standing.next.recorded.get()))
+        .side("this machine's clock", clock::show(now))
+        .now("set the clock of this machine if it is late; else ask the operator what the log shows there"));
     }
     if charter.readers.is_empty() {
         return Err(Failure::refused(
@@ -214,6 +230,8 @@ fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Failure> {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use vitrine_spec::words::Time;
+
     use super::*;
     use crate::event_file::{EventFile, Members, number};
     use crate::world::{NOW, World, event_key};
@@ -272,6 +290,20 @@ mod tests {
         forged.add(event_key("supervisor").vkey().keyid(), [7; 64]);
         world.plant(&EventFile::of(forged).unwrap().leaf());
         assert_eq!(in_force(&world).unwrap_err().code, "charter.chain");
+    }
+
+    #[test]
+    fn nothing_is_sealed_after_an_event_that_is_still_to_come() {
+        let world = World::access();
+        let name = Name::new("gateway").unwrap();
+        let made = || sealer(&world, &world.policy(), &world.fingerprint(), &name, &event_key("gateway"), NOW);
+        for (ahead, taken) in [(AHEAD_S, true), (AHEAD_S + 1, false)] {
+            let time = Time::new(NOW + ahead);
+            world.submit_signed(&made().unwrap().0.heartbeat(time, time).unwrap()).unwrap();
+            assert_eq!(made().is_ok(), taken, "{ahead}");
+        }
+        let failure = made().unwrap_err();
+        assert_eq!((failure.exit, failure.code.as_str()), (Exit::NotYet, "sealing.clock"));
     }
 
     #[test]
