@@ -190,7 +190,10 @@ fn open(index: u64, event: &Event, sealing_key: &Event, record: &[u8], seed: &Re
         match (&error, error.incident()) {
             (OpenError::Erased, _) => failure(Exit::NotVerified, "record.erased", "the record is zeros")
                 .now("`audit` says by whose authority it was erased, or that it was not"),
-            (_, Some(class)) => failure(Exit::NotVerified, class, "the issuer sealed a record that does not hold"),
+            (_, Some(class)) => {
+                failure(Exit::NotVerified, class, "the record does not hold with the sealing key that the log shows")
+                    .now("the issuer is to blame if this entry and that sealing key are its own, which `audit --reader-key` verifies; the log, if not")
+            }
             (_, None) => {
                 failure(Exit::Misbehaved, "record.other", "the log served another record than that of the leaf")
             }
