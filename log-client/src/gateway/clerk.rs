@@ -143,10 +143,10 @@ pub enum Turn {
 }
 
 impl<'a, R: Remote> Clerk<'a, R> {
-    /// Takes over what waits in the spool for this log; it goes out first.
+    /// Takes over what waits in the spool; it goes out first.
     ///
     /// # Errors
-    /// A spool that cannot be read.
+    /// A spool that cannot be read, or that holds something for another log: nobody else would ever send it.
     pub fn new(office: Office<'a, R>, now: Moment) -> Result<Clerk<'a, R>, Failure> {
         let outage = Outage::read(office.spool.dir())?;
         let mut clerk = Clerk {
@@ -164,10 +164,18 @@ impl<'a, R: Remote> Clerk<'a, R> {
         for parcel in clerk.office.spool.each()? {
             let parcel = parcel?;
             if parcel.log != clerk.office.settings.log {
-                continue;
+                return Err(Failure::usage(
+                    "gateway.other-log",
+                    "the spool holds accesses for another address of a log",
+                )
+                .side("for", &parcel.log)
+                .side("--log", &clerk.office.settings.log)
+                .side("events", parcel.records.len())
+                .side("spool", clerk.office.spool.dir().display())
+                .now("give that address, so that they are sent; or another --spool DIR, if they are of another log"));
             }
             let first = parcel.records.first().and_then(|record| EventFile::parse(record.envelope.as_bytes()).ok());
-            let first = first.map_or(First { epoch: 0, seq: 0, prev: EventId::ZERO }, |event| First::of(&event));
+            let first = first.map_or(First::NONE, |event| First::of(&event));
             for number in parcel.numbers() {
                 clerk.flights.push_back(Flight {
                     number,
@@ -282,7 +290,7 @@ impl<'a, R: Remote> Clerk<'a, R> {
             self.flights.front().map(|flight| flight.first).filter(|_| keeps && self.outage.is_none())
         {
             let code = trouble.and_then(|(_, code)| code);
-            let outage = Outage { since: now.time.get(), epoch, seq, prev: prev.hex(), code };
+            let outage = Outage { since: now.time.get(), epoch, seq, prev: prev.hex(), code, refused: 0 };
             outage.write(self.office.spool.dir())?;
             count(&desk.counters.outages, 1);
             self.office.out.warn(&format!("the log cannot answer, accesses are kept in the spool: {why}"));
@@ -421,7 +429,7 @@ impl<'a, R: Remote> Clerk<'a, R> {
             std::mem::take(&mut self.flights).into_iter().partition(|flight| numbers.contains(&flight.number));
         self.flights = rest;
         let promised = settled.iter().any(|flight| flight.promised);
-        let first = settled.front().map_or(0, |flight| flight.first.seq);
+        let first = settled.front().map_or(First::NONE, |flight| flight.first);
         let refusal = outcome.rejected.first();
         let mut again = Vec::new();
         for Waiting { mut ask, events, mut proven } in settled.into_iter().flat_map(|flight| flight.waiting) {
@@ -451,7 +459,7 @@ impl<'a, R: Remote> Clerk<'a, R> {
         }
         ended?;
         if let Some(rejected) = refusal {
-            self.refused(rejected, outcome.rejected.len(), promised, first)?;
+            self.refused(rejected, outcome.rejected.len(), promised.then_some(now.time), first)?;
         }
         self.office.desk.put_back(again);
         if self.flights.is_empty() {
@@ -461,13 +469,36 @@ impl<'a, R: Remote> Clerk<'a, R> {
     }
 
     /// The log refused events of ours: the chain that was sealed after them is broken, so its place is asked for again.
-    fn refused(&mut self, rejected: &Rejected, many: usize, promised: bool, first: u64) -> Result<(), Failure> {
+    ///
+    /// `promised`: the time, when somebody was told that they will be logged.
+    fn refused(
+        &mut self,
+        rejected: &Rejected,
+        many: usize,
+        promised: Option<Time>,
+        first: First,
+    ) -> Result<(), Failure> {
         let problem = &rejected.problem;
+        if let (Some(now), First { epoch: epoch @ 1.., seq, prev }) = (promised, first) {
+            let outage = self.outage.get_or_insert(Outage {
+                since: now.get(),
+                epoch,
+                seq,
+                prev: prev.hex(),
+                code: None,
+                refused: 0,
+            });
+            if outage.refused == 0 {
+                outage.code = Some(problem.code.clone());
+            }
+            outage.refused += many;
+            outage.write(self.office.spool.dir())?;
+        }
         // While the place is not known, a taken one follows from the refusal before it or from an earlier run.
         if problem.code == "position" && self.sealer.is_some() {
-            return Err(self.second_writer(rejected, first));
+            return Err(self.second_writer(rejected, first.seq));
         }
-        let what = if promised { ", which were kept for later and cannot be logged" } else { "" };
+        let what = if promised.is_some() { ", which were kept for later and cannot be logged" } else { "" };
         self.office.out.warn(&format!(
             "the log refused {many} events{what}: {} ({}): {}; kept in {}",
             problem.title,
@@ -572,6 +603,9 @@ impl<'a, R: Remote> Clerk<'a, R> {
 }
 
 impl First {
+    /// Not known.
+    const NONE: First = First { epoch: 0, seq: 0, prev: EventId::ZERO };
+
     fn of(event: &EventFile) -> First {
         First {
             epoch: event.header_int("epoch").and_then(|epoch| u32::try_from(epoch).ok()).unwrap_or_default(),

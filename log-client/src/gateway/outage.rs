@@ -39,6 +39,9 @@ pub struct Outage {
     pub prev: String,
     /// What the log said, where it said something.
     pub code: Option<String>,
+    /// How many events that waited in the spool it refused.
+    #[serde(default)]
+    pub refused: usize,
 }
 
 impl Outage {
@@ -109,14 +112,21 @@ impl Outage {
                 .side("system", error)
         })?;
         let file = folder.join(format!("{issuer}-{}-{}-{last}.json", self.epoch, self.seq));
-        let words = format!(
-            "logging-failure: {issuer} epoch {}, events {} to {last}, sealed from {} to {} while the log could not answer{}; logged late.\n",
-            self.epoch,
-            self.seq,
-            clock::show(self.since),
-            clock::show(now.get()),
-            self.code.as_ref().map_or_else(String::new, |code| format!(" ({code})")),
-        );
+        let code = self.code.as_ref().map_or_else(String::new, |code| format!(" ({code})"));
+        let (since, now) = (clock::show(self.since), clock::show(now.get()));
+        let words = match self.refused {
+            0 => format!(
+                "logging-failure: {issuer} epoch {}, events {} to {last}, sealed from {since} to {now} while the log could not answer{code}; logged late.\n",
+                self.epoch, self.seq
+            ),
+            refused => format!(
+                "logging-failure: {issuer} epoch {}, from seq {} on, from {since} to {now}: {refused} events that waited in the spool were refused{code} and are not in the log; they are in {} and {}, where the readers can open them.\n",
+                self.epoch,
+                self.seq,
+                spool.join("refused").display(),
+                spool.join("superseded").display(),
+            ),
+        };
         files::replace(&file.with_extension("txt"), words.as_bytes())?;
         files::replace(&file, event.print().as_bytes())?;
         let path = path(spool);

@@ -108,7 +108,14 @@ impl Machine {
     }
 
     fn clerk<'a>(&'a self, porter: &'a Porter<'a>, keeps: bool, cadence: Option<u64>) -> Clerk<'a, World> {
-        let office = Office {
+        let office = self.office(porter, keeps, cadence);
+        let mut clerk = Clerk::new(office, self.at(0)).unwrap();
+        clerk.turn(self.at(0)).unwrap();
+        clerk
+    }
+
+    fn office<'a>(&'a self, porter: &'a Porter<'a>, keeps: bool, cadence: Option<u64>) -> Office<'a, World> {
+        Office {
             remote: &self.world,
             policy: &self.policy,
             pinned: self.world.fingerprint(),
@@ -119,10 +126,7 @@ impl Machine {
             carrier: porter,
             out: &self.out,
             settings: Settings { log: "log".into(), wait: WAIT, keeps, cadence: cadence.map(Duration::from_secs) },
-        };
-        let mut clerk = Clerk::new(office, self.at(0)).unwrap();
-        clerk.turn(self.at(0)).unwrap();
-        clerk
+        }
     }
 
     fn ask(&self, ids: &[&str]) -> Receiver<Answer> {
@@ -356,6 +360,54 @@ fn what_a_killed_gateway_left_for_a_place_that_is_taken_is_kept_and_ends_nothing
     }
     next.check(ask.try_recv().unwrap(), 1);
     assert_eq!(std::fs::read_dir(next.dir.path().join("superseded")).unwrap().count(), 2);
+}
+
+#[test]
+fn what_was_promised_is_not_left_behind_when_the_log_has_another_address() {
+    let machine = Machine::new();
+    let spool = machine.spool();
+    {
+        let porter = machine.porter(&spool);
+        let mut clerk = machine.clerk(&porter, true, None);
+        porter.up.set(false);
+        machine.ask(&["1"]);
+        clerk.turn(machine.at(1)).unwrap();
+    }
+    let next = Machine { desk: Arc::default(), ..machine };
+    let porter = next.porter(&spool);
+    let mut office = next.office(&porter, true, None);
+    office.settings.log = "https://moved.example".into();
+    let failure = Clerk::new(office, next.at(2)).err().unwrap();
+    assert_eq!(failure.code, "gateway.other-log");
+    assert!(failure.to_string().contains("https://moved.example"), "{failure}");
+    assert_eq!(spool.pending().unwrap().len(), 1);
+}
+
+#[test]
+fn a_promised_access_that_the_log_refuses_is_an_incident() {
+    let machine = Machine::new();
+    let spool = machine.spool();
+    let porter = machine.porter(&spool);
+    let mut clerk = machine.clerk(&porter, false, Some(60));
+    let mut ask = machine.ask(&["1"]);
+    clerk.turn(machine.at(1)).unwrap();
+    assert_eq!(spooled(ask.try_recv().unwrap()), [3]);
+    add_reader(&machine.world); // before the tick: what was sealed for the readers of then is refused
+    for at in [61, 61, 62, 62] {
+        clerk.turn(machine.at(at)).unwrap();
+    }
+    assert!(machine.read().is_empty());
+    let drafts = porter.drafts.borrow();
+    assert_eq!(drafts.len(), 1);
+    let draft = EventFile::read(&drafts[0]).unwrap();
+    assert_eq!(draft.body("class").unwrap().as_text(), Some("logging-failure"));
+    assert_eq!(draft.body("code").unwrap().as_text(), Some("sealing-key"));
+    assert_eq!(draft.body("seq").and_then(crate::event_file::int), Some(2));
+    let words = std::fs::read_to_string(drafts[0].with_extension("txt")).unwrap();
+    assert!(
+        words.contains("2 events that waited in the spool were refused") && !words.contains("logged late"),
+        "{words}"
+    );
 }
 
 #[test]
