@@ -290,7 +290,8 @@ impl<'a> Audit<'a> {
         }
         let (signed, size) = (&self.head.signed, self.size);
         let origin = signed.origin();
-        let records = Records::new(sealing, erasures, self.copy, origin, size);
+        let stop = fold.stop.as_ref().map(|stop| stop.index);
+        let records = Records::new(sealing, erasures, self.copy, origin, size, stop);
         let Some(reading) = reading else { return Ok(Some(records.unread())) };
         let later = || erasures::later(source, origin, size, (signed.size(), signed.root()));
         let broke = fold.stop.is_some() || self.checkpoint.worst() == Some(Severity::Misbehaviour);

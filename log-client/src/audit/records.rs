@@ -98,6 +98,8 @@ pub struct Records<'a> {
     copy: &'a Copy,
     origin: &'a Origin,
     size: TreeSize,
+    /// The entry at which admission stopped: nobody verified the signatures from there on.
+    stop: Option<u64>,
     section: Section,
     counts: Counts,
     accusing: Accusing,
@@ -110,13 +112,14 @@ pub struct Records<'a> {
 }
 
 impl<'a> Records<'a> {
-    /// After the walk over the first `size` entries.
+    /// After the walk over the first `size` entries; `stop` is the entry at which admission stopped, if it did.
     pub fn new(
         sealing: &'a Sealing<'a>,
         erasures: &'a mut Erasures,
         copy: &'a Copy,
         origin: &'a Origin,
         size: TreeSize,
+        stop: Option<u64>,
     ) -> Records<'a> {
         Records {
             sealing,
@@ -124,6 +127,7 @@ impl<'a> Records<'a> {
             copy,
             origin,
             size,
+            stop,
             section: Section::new("records"),
             counts: Counts::default(),
             accusing: Vec::new(),
@@ -316,7 +320,11 @@ impl<'a> Records<'a> {
                 State::Erased { by: by.index, authority: by.authority }
             }
             shown => {
-                let (code, blame, why) = accuse(&shown);
+                let (code, mut blame, mut why) = accuse(&shown);
+                if blame == Blame::Issuer && self.stop.is_some_and(|stop| index >= stop) {
+                    blame = Blame::Nobody;
+                    why.push_str("; admission stopped at an entry before it or at it, so nobody knows who signed it");
+                }
                 if reports {
                     self.not_opened += 1;
                     self.bad_wrap += u64::from(blame == Blame::Wrap);

@@ -169,7 +169,8 @@ impl<'a> Sealing<'a> {
             Given::Nothing => self.without += 1,
             Given::Bad => {}
         }
-        self.keys.insert((issuer.to_owned(), epoch, seq), given);
+        // The first one counts: admission takes no second one at a position, and what a log adds all the same accuses nobody.
+        self.keys.entry((issuer.to_owned(), epoch, seq)).or_insert(given);
     }
 
     /// What the sealing key at a position gave; `None` when the log holds none there.

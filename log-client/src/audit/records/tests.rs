@@ -75,6 +75,8 @@ struct Gateway {
     /// What the log serves.
     records: BTreeMap<u64, Vec<u8>>,
     operator: (u64, String),
+    /// Whose key signs in the name of `gateway`.
+    signer: &'static str,
 }
 
 /// The vault of a log: what it answers, and what it was asked.
@@ -125,6 +127,7 @@ impl Gateway {
             sealed: 0,
             records: BTreeMap::new(),
             operator: (1, first),
+            signer: "gateway",
         };
         gateway.sealing_key(wrapped);
         gateway
@@ -146,7 +149,7 @@ impl Gateway {
 
     fn log(&mut self, statement: Value) -> u64 {
         let mut event = EventFile::unsigned(statement);
-        event.sign(&event_key("gateway")).unwrap();
+        event.sign(&event_key(self.signer)).unwrap();
         self.seq += 1;
         self.prev = event.id().hex();
         self.world.plant(&event.leaf());
@@ -531,6 +534,26 @@ fn a_sealing_key_that_is_not_there_is_the_logs_fault() {
     let wanted = [("log.admission".to_owned(), Some(4)), ("record.no-key".to_owned(), Some(4))];
     assert_eq!(found(&audited), wanted, "admission should have refused it");
     assert_eq!(seen.iter().map(blamed).collect::<Vec<_>>(), [None, Some(Blame::Log)]);
+}
+
+#[test]
+fn what_a_log_signs_itself_in_an_issuers_name_accuses_nobody_but_the_log() {
+    let mut gateway = Gateway::of(&[Bend::Honest]);
+    gateway.signer = "release";
+    gateway.access(Bend::Cipher, NOW);
+    let (audited, seen) = run(&gateway, &gateway.vault(), "supervisor-1");
+    assert_eq!(found(&audited), [("log.admission".to_owned(), Some(4))], "{}", audited.report.text());
+    assert_eq!(seen.iter().map(blamed).collect::<Vec<_>>(), [None, Some(Blame::Nobody)]);
+    assert!(!audited.report.text().contains("the issuer is to blame"), "{}", audited.report.text());
+    // A second sealing key at the place of the first, so that what was sealed before would not open.
+    let mut gateway = Gateway::of(&[Bend::Honest]);
+    gateway.signer = "release";
+    gateway.seq = 1;
+    gateway.prev = gateway.world.event(1).id().hex();
+    gateway.sealing_key(Wrapped::Damaged);
+    let (audited, seen) = run(&gateway, &gateway.vault(), "supervisor-1");
+    assert!(found(&audited).iter().all(|(code, _)| code != "unopenable"), "{}", audited.report.text());
+    assert_eq!(seen.iter().map(blamed).collect::<Vec<_>>(), [None]);
 }
 
 #[test]
