@@ -328,6 +328,17 @@ fn q3_finds_an_actor_by_name_session_and_role() {
     let named: Vec<String> = answer.rows.iter().map(|row| row.cell("named")).collect();
     assert_eq!(named, ["actor", "role", "session", "actor"]);
     assert_eq!(open(&answer), [("actor is null", "14 to 15".to_owned())]);
+    let rows = [
+        access(10, &[actor("S-1071")]),
+        access(11, &[actor("s-1071 ")]),
+        access(12, &[actor("UNKNOWN")]),
+        access(13, &[actor("s-2"), session(r#"{"session":"S-1071"}"#)]),
+    ];
+    let answer = ask(ByActor { actors: vec!["s-1071".into()] }, &rows);
+    assert_eq!(
+        open(&answer),
+        [("actor is UNKNOWN", "12".to_owned()), ("an actor that is spelled almost so", "10 to 11, 13".to_owned())]
+    );
     assert_eq!(found(&ask(ByActor { actors: vec!["nobody".into()] }, &rows)), NONE);
 }
 
