@@ -38,6 +38,17 @@ pub struct Break {
     pub at: At,
 }
 
+/// Events that follow each other in a chain, say that they were recorded at some time, and were not in the log long after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Late {
+    /// The first.
+    pub first: At,
+    /// The last.
+    pub last: At,
+    /// A time at which none of them was in the log.
+    pub after: u64,
+}
+
 /// One epoch of an issuer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lane {
@@ -63,6 +74,8 @@ pub struct Lane {
     pub hours: BTreeMap<u64, u64>,
     /// Where the chain breaks.
     pub breaks: Vec<Break>,
+    /// What came into the log long after its issuer says.
+    pub late: Vec<Late>,
     /// Where it was silent for too long, and the entry that ended it, when one did.
     pub silent: Vec<(Silent, Option<u64>)>,
 }
@@ -201,6 +214,18 @@ impl Facts {
         let since = lane.last.map_or(at.recorded, |last| last.recorded.min(at.recorded));
         if lane.breaks.len() < FINDINGS_MAX {
             lane.breaks.push(Break { code: finding.code.clone(), text: finding.text.clone(), since, at });
+        }
+    }
+
+    /// The entry was not in the log at a time `after`, long after its issuer says.
+    pub fn late(&mut self, seen: &Seen, after: u64) {
+        let Some(link) = seen.link else { return };
+        let at = At { index: seen.index, seq: link.seq, recorded: seen.recorded };
+        let late = &mut self.lane(&seen.issuer, seen.epoch).late;
+        if let Some(run) = late.last_mut().filter(|run| run.last.seq + 1 == at.seq && run.after == after) {
+            run.last = at;
+        } else if late.len() < FINDINGS_MAX {
+            late.push(Late { first: at, last: at, after });
         }
     }
 

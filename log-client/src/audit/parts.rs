@@ -90,7 +90,9 @@ impl<'a> Parts<'a> {
                 self.facts.silent(&seen.issuer, seen.epoch, silent, Some(seen.index));
             }
             self.facts.see(&seen);
-            self.times.see(&seen);
+            if let Some(after) = self.times.see(&seen) {
+                self.facts.late(&seen, after);
+            }
             self.sealing.see(index, event);
             self.erasures.see(index, event);
             if let Some((says, files)) = seen::says(event) {

@@ -74,8 +74,8 @@ impl Times {
         (after, self.bounds.get(covers).map(|bound| bound.time))
     }
 
-    /// Takes the next entry.
-    pub fn see(&mut self, seen: &Seen) {
+    /// Takes the next entry; gives the time at which it was not in the log yet, when it says that it was recorded long before.
+    pub fn see(&mut self, seen: &Seen) -> Option<u64> {
         self.total += 1;
         let (after, before) = self.around(seen.index);
         match (after, before) {
@@ -87,9 +87,9 @@ impl Times {
             (Some(_) | None, None) => {}
         }
         if !self.window.holds(seen.recorded) {
-            return;
+            return None;
         }
-        if let Some(before) = before.filter(|before| seen.recorded > before + AHEAD_S + CLOCKS_S) {
+        if let Some(before) = before.filter(|before| seen.recorded > before.saturating_add(AHEAD_S + CLOCKS_S)) {
             self.section.found(
                 Finding::new(
                     Severity::Finding,
@@ -106,7 +106,8 @@ impl Times {
                 .at(seen.place()),
             );
         }
-        if let Some(after) = after.filter(|after| seen.recorded + LATE_S < *after) {
+        let late = after.filter(|after| seen.recorded.saturating_add(LATE_S) < *after);
+        if let Some(after) = late {
             self.late += 1;
             self.section.found(
                 Finding::new(
@@ -124,6 +125,7 @@ impl Times {
                 .at(seen.place()),
             );
         }
+        late
     }
 
     /// Ends the section.
@@ -182,11 +184,11 @@ mod tests {
     #[test]
     fn recorded_outside_its_bounds_is_named() {
         let mut times = Times::new(&BOUNDS, 9, Window::default());
-        times.see(&at(2, 30_000 + 360)); // clocks and the minute ahead
-        times.see(&at(3, 30_000 + 361));
-        times.see(&at(4, 20_000 - LATE_S));
-        times.see(&at(4, 20_000 - LATE_S - 1));
-        times.see(&at(6, 99_999)); // not bounded
+        assert_eq!(times.see(&at(2, 30_000 + 360)), None); // clocks and the minute ahead
+        assert_eq!(times.see(&at(3, 30_000 + 361)), None);
+        assert_eq!(times.see(&at(4, 20_000 - LATE_S)), None);
+        assert_eq!(times.see(&at(4, 20_000 - LATE_S - 1)), Some(20_000));
+        assert_eq!(times.see(&at(6, 99_999)), None); // not bounded
         let section = times.finish();
         assert_eq!(codes(&section), ["time.ahead", "time.late"]);
         assert_eq!(section.findings[0].severity, Severity::Finding);
@@ -202,7 +204,7 @@ mod tests {
     #[test]
     fn only_the_window_is_judged() {
         let mut times = Times::new(&BOUNDS, 9, Window { from: None, to: Some(100) });
-        times.see(&at(3, 99_999));
+        assert_eq!(times.see(&at(3, 99_999)), None);
         assert_eq!(codes(&times.finish()), Vec::<&str>::new());
     }
 }

@@ -1,4 +1,5 @@
-//! Q7 `silence`: was any source silent or reset: gaps, silences, new epochs, closings, and records that came late.
+//! Q7 `silence`: was any source silent or reset: gaps, silences, new epochs, closings, records that came late, and events that
+//! came into the log long after they say.
 //!
 //! The chains answer it without a reader's key; only when a record happened is sealed. Not here: whether a source recorded what it
 //! saw.
@@ -120,6 +121,17 @@ impl Filter for Silences {
             for broken in lane.breaks.iter().filter(|broken| overlaps(broken.since, broken.at.recorded)) {
                 let said = ("gap", Some(broken.since), Some(broken.at.recorded), broken.text.clone());
                 rows.push(row(issuer, epoch, Some(broken.at.index), Some(broken.at.seq), said));
+            }
+            // By `recorded` a chain can be without silence, and be written long afterwards.
+            for late in lane.late.iter().filter(|late| overlaps(late.first.recorded, late.last.recorded)) {
+                let text = format!(
+                    "positions {} to {} were not in the log at {}, long after their issuer says that they were recorded",
+                    late.first.seq,
+                    late.last.seq,
+                    clock::show(late.after)
+                );
+                let said = ("logged late", Some(late.first.recorded), Some(late.after), text);
+                rows.push(row(issuer, epoch, Some(late.first.index), Some(late.first.seq), said));
             }
             for (silent, index) in lane.silent.iter().filter(|(silent, _)| overlaps(silent.from, silent.until)) {
                 let text = format!(

@@ -422,6 +422,28 @@ fn q8_finds_data_at_a_site_that_was_not_allowed_on_that_day() {
 }
 
 #[test]
+fn q7_finds_heartbeats_that_were_written_afterwards() {
+    let rows = [access(19, &[])];
+    let mut facts = facts(&rows);
+    let beat = |index: u64, recorded| Seen {
+        index,
+        id: [0; 32],
+        kind: "heartbeat",
+        issuer: "gateway".into(),
+        epoch: 1,
+        link: Some(Link { seq: index, prev: [0; 32] }),
+        recorded,
+    };
+    for (index, after) in [(40, FROM + 3 * DAY), (41, FROM + 3 * DAY), (43, FROM + 4 * DAY)] {
+        facts.late(&beat(index, FROM + index * HOUR), after);
+    }
+    let answer = ask_of(Silences { late_s: DAY }, &rows, &facts);
+    let what: Vec<(String, Option<u64>)> = answer.rows.iter().map(|row| (row.cell("what"), row.index)).collect();
+    assert_eq!(what, [("logged late".to_owned(), Some(40)), ("logged late".to_owned(), Some(43))]);
+    assert!(answer.rows[0].cell("text").starts_with("positions 40 to 41 were not in the log at 2026-07-04"));
+}
+
+#[test]
 fn q8_leaves_open_what_the_record_leaves_open() {
     let rows = [
         access(10, &[of("EU")]),
