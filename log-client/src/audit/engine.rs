@@ -25,6 +25,7 @@ use super::report::{AuditReport, Finding, Section, Severity, Window};
 use super::sealing::Asked;
 use super::seen;
 use super::source::{Source, read_one};
+use super::times;
 use super::walk::{Milestones, Walked, fetch_bundles, walk};
 use crate::exit::{Exit, Failure};
 use crate::limits::CHECKPOINT_BYTES_MAX;
@@ -114,7 +115,8 @@ pub fn audit(
             .side("shown", head.signed.size()));
     }
     let seal = reading.as_ref().map(|reading| &reading.key.seal);
-    let asked = Asked { window: question.window, late: reading.as_ref().is_some_and(|reading| reading.late) };
+    let late = reading.as_ref().is_some_and(|reading| reading.late);
+    let asked = Asked { window: question.window, late, since: None };
     let mut audit = Audit::begin(source, copy, pins, &head, size, asked, seal)?;
     let walked = walk(source, copy, head.signed.size(), size, &mut audit.roots, |chunk| {
         progress(chunk.start.get() + chunk.entries.len() as u64, size.get());
@@ -241,6 +243,8 @@ impl<'a> Audit<'a> {
             (None, _) => kept.not_checked("kept checkpoints: without a quorum nobody vouches for their times"),
             (_, None) => kept.not_checked("kept checkpoints: entry 0 says no time to begin at"),
         }
+        let before = asked.window.from.and_then(|from| times::last_before(&bounds, from));
+        let asked = Asked { since: before.map(|bound| bound.size), ..asked };
         let parts = Parts::new(copy, origin, size, asked, &bounds, reader);
         let checkpoint = Section::new("checkpoint");
         Ok(Audit { copy, pins, head, size, window: asked.window, checkpoint, kept, roots, parts })

@@ -251,7 +251,7 @@ impl<'a> Records<'a> {
                 else {
                     return record.map(|_| Err(*index));
                 };
-                if !self.sealing.asked().opens(event.statement.header.recorded.get()) {
+                if !self.sealing.asked().opens(*index, event.statement.header.recorded.get()) {
                     return None;
                 }
                 let shown = match answer {

@@ -39,6 +39,9 @@ pub struct Asked {
     pub window: Window,
     /// Whether what was recorded after the window is opened too: it may have happened in it.
     pub late: bool,
+    /// Then the first entry that came after the last kept checkpoint from before the window: from there on `recorded` is no
+    /// reason to leave one closed, because an issuer can date its records back.
+    pub since: Option<u64>,
 }
 
 impl Asked {
@@ -47,10 +50,11 @@ impl Asked {
         Window { from: self.first_hour(), to: self.window.to }.holds(recorded)
     }
 
-    /// Whether such an access is opened.
-    pub fn opens(&self, recorded: u64) -> bool {
+    /// Whether the access of this entry is opened.
+    pub fn opens(&self, index: u64, recorded: u64) -> bool {
         let to = if self.late { None } else { self.window.to };
         Window { from: self.first_hour(), to }.holds(recorded)
+            || (self.late && self.since.is_some_and(|since| index >= since))
     }
 
     /// Whether accesses of the window may be sealed under a key that was recorded then: it is open for an hour.
@@ -126,7 +130,7 @@ impl<'a> Sealing<'a> {
         let Some(sealed) = event.statement.sealed else { return };
         self.accesses += 1;
         *self.issuers.entry(event.statement.header.issuer.as_str().to_owned()).or_default() += 1;
-        let opens = self.asked.opens(event.statement.header.recorded.get());
+        let opens = self.asked.opens(index, event.statement.header.recorded.get());
         self.apart += u64::from(!opens);
         let bundle = index / 256;
         if self.sums.last().is_none_or(|sum| sum.bundle != bundle) {
@@ -291,15 +295,17 @@ mod tests {
 
     #[test]
     fn a_window_opens_its_first_hour_and_what_came_late() {
-        let asked = Asked { window: Window { from: Some(7_300), to: Some(14_400) }, late: false };
+        let asked = Asked { window: Window { from: Some(7_300), to: Some(14_400) }, ..Asked::default() };
         let late = Asked { late: true, ..asked };
         for (recorded, reports, opens_late) in
             [(3_600, false, false), (7_200, true, true), (10_800, true, true), (14_400, false, true)]
         {
-            assert_eq!((asked.reports(recorded), asked.opens(recorded)), (reports, reports), "{recorded}");
-            assert_eq!((late.reports(recorded), late.opens(recorded)), (reports, opens_late), "{recorded}");
+            assert_eq!((asked.reports(recorded), asked.opens(9, recorded)), (reports, reports), "{recorded}");
+            assert_eq!((late.reports(recorded), late.opens(9, recorded)), (reports, opens_late), "{recorded}");
         }
-        assert!(Asked::default().opens(0) && Asked::default().reports_key(0));
+        let since = Asked { since: Some(9), ..late };
+        assert_eq!([since.opens(8, 0), since.opens(9, 0), since.reports(0)], [false, true, false]);
+        assert!(Asked::default().opens(9, 0) && Asked::default().reports_key(0));
         // From the hour before, whose key may still be open, to the end.
         let keys = [3_599, 3_600, 7_200, 14_399, 14_400].map(|recorded| asked.reports_key(recorded));
         assert_eq!(keys, [false, true, true, true, false]);

@@ -27,6 +27,11 @@ pub struct Bound {
     pub time: u64,
 }
 
+/// The last kept checkpoint from before a time, or of that time; `bounds` are in the order of their hours.
+pub fn last_before(bounds: &[Bound], time: u64) -> Option<&Bound> {
+    bounds.iter().rev().find(|bound| bound.time <= time)
+}
+
 /// Entries between kept checkpoints.
 #[derive(Debug)]
 pub struct Times {

@@ -9,10 +9,11 @@ use serde_json::{Map, Value};
 use vitrine_spec::fields::{Field, Values};
 
 use super::super::access::{Access, AccessSink, State, occurred};
-use super::super::facts::Facts;
+use super::super::facts::{Facts, HOUR_S};
+use super::super::report::Window;
 use super::super::runs::Runs;
 use super::answer::{Answer, Aside, Because, ROWS_MAX, Row, Undecided};
-use super::filter::{Filter, Judged, json_of};
+use super::filter::{AHEAD_S, Filter, Judged, json_of};
 use super::whole::{self, Reach};
 
 /// Reasons that are told apart; what comes with another one afterwards is listed together.
@@ -21,6 +22,12 @@ const REASONS_MAX: usize = 1_000;
 /// Why a record that is not among the rows shown cannot be decided.
 const UNREAD: &str = "its record was not read: no reader's key was given, or the log did not hand it out";
 
+/// Why a record of the period that says an impossible time cannot be decided.
+const SAYS_AHEAD: &str = "recorded in the period, and says that it happened after it was recorded";
+
+/// Why one that says an earlier time than the bound allows is not counted.
+const SAYS_LATE: &str = "recorded in the period, and says that it happened before it and longer ago than the bound (late) allows: taken to be of an earlier one";
+
 /// One question under way.
 pub struct Asked {
     filter: Box<dyn Filter>,
@@ -28,6 +35,8 @@ pub struct Asked {
     rows: Vec<Row>,
     rows_more: u64,
     open: BTreeMap<(String, String), Runs>,
+    /// The same of records from before the period, as their issuers say.
+    before: BTreeMap<(String, String), Runs>,
     aside: BTreeMap<&'static str, Runs>,
     seen: Runs,
     /// Opened records of the period.
@@ -47,6 +56,7 @@ impl Asked {
             rows: Vec::new(),
             rows_more: 0,
             open: BTreeMap::new(),
+            before: BTreeMap::new(),
             aside: BTreeMap::new(),
             seen: Runs::default(),
             inside: Runs::default(),
@@ -56,8 +66,8 @@ impl Asked {
     }
 
     fn opened(&mut self, access: &Access, values: &Values) {
-        if !self.reach.window.holds(occurred(values)) {
-            return;
+        if !self.filter.holds(&self.reach.window, access, values) {
+            return self.elsewhere(access, values);
         }
         self.inside.add(access.index);
         if self.reach.horizon().is_some_and(|horizon| access.recorded >= horizon) {
@@ -72,24 +82,47 @@ impl Asked {
         }
     }
 
+    /// Recorded in the period, and says that it happened at another time: what no source that tells the truth says, or rarely.
+    fn elsewhere(&mut self, access: &Access, values: &Values) {
+        let (occurred, recorded) = (occurred(values), access.recorded);
+        let Window { to, .. } = self.reach.window;
+        if recorded < self.reach.first() || to.is_some_and(|to| recorded >= to) {
+            return;
+        }
+        let late = recorded > occurred.saturating_add(self.reach.late_s);
+        let ahead = occurred > recorded.saturating_add(HOUR_S + AHEAD_S);
+        if !(late || ahead) || self.filter.judge(access, values) == Judged::No {
+            return;
+        }
+        if ahead {
+            self.leave_open(&access.issuer, SAYS_AHEAD.to_owned(), access.index);
+        } else {
+            self.aside.entry(SAYS_LATE).or_default().add(access.index);
+        }
+    }
+
     fn closed(&mut self, access: &Access, why: String) {
         if self.reach.may_hold(access.recorded) {
             self.leave_open(&access.issuer, why, access.index);
+        } else if access.recorded < self.reach.first() {
+            add_bounded(&mut self.before, &access.issuer, why, access.index);
         } else if self.reach.horizon().is_some_and(|horizon| access.recorded >= horizon) {
             self.closed_after.add(access.index);
         }
     }
 
     fn leave_open(&mut self, issuer: &str, why: String, index: u64) {
-        let mut key = (issuer.to_owned(), why);
-        if self.open.len() >= REASONS_MAX && !self.open.contains_key(&key) {
-            key.1 = "other reasons".to_owned();
-        }
-        self.open.entry(key).or_default().add(index);
+        add_bounded(&mut self.open, issuer, why, index);
     }
 
     /// Ends the question.
     pub fn finish(mut self, facts: &Facts) -> Answer {
+        for (reason, entries) in std::mem::take(&mut self.before) {
+            let entries = self.reach.dated_back(facts, &entries);
+            if !entries.is_empty() {
+                self.open.entry(reason).or_default().add_all(&entries);
+            }
+        }
         for (issuer, missing) in whole::unread(facts, self.filter.as_ref(), &self.reach, &self.seen) {
             self.open.entry((issuer, UNREAD.to_owned())).or_default().add_all(&missing);
         }
@@ -132,8 +165,7 @@ impl Asked {
         let open: u64 = self.open.values().map(Runs::count).sum();
         let expected = {
             let filter = self.filter.as_ref();
-            let (first, horizon) = (self.reach.first(), self.reach.horizon());
-            facts.accesses_between(first, horizon, |issuer| filter.concerns(issuer)).count()
+            self.reach.accesses(facts, |issuer| filter.concerns(issuer)).count()
         };
         if open == 0 {
             say(true, format!("each of the {expected} sealed records that can be about the period was decided"));
@@ -190,6 +222,14 @@ impl AccessSink for Asked {
             }
         }
     }
+}
+
+fn add_bounded(reasons: &mut BTreeMap<(String, String), Runs>, issuer: &str, why: String, index: u64) {
+    let mut key = (issuer.to_owned(), why);
+    if reasons.len() >= REASONS_MAX && !reasons.contains_key(&key) {
+        key.1 = "other reasons".to_owned();
+    }
+    reasons.entry(key).or_default().add(index);
 }
 
 fn row(access: &Access, values: &Values, added: Vec<(&'static str, Value)>) -> Row {

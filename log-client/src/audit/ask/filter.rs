@@ -7,12 +7,16 @@ use serde_json::{Map, Value};
 use vitrine_spec::fields::{Field, Values};
 use vitrine_spec::json;
 
-use super::super::access::Access;
+use super::super::access::{Access, occurred};
 use super::super::facts::{Facts, Lane};
+use super::super::report::Window;
 use super::answer::{Column, Row};
 
 /// The log server's own issuer, whose accesses are readers' of the log and not of customers' data.
 pub const VAULT: &str = "vault";
+
+/// Seconds that a source's clock may be ahead of its own `recorded`.
+pub const AHEAD_S: u64 = 60;
 
 /// Yes, no, or what is not known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +81,11 @@ pub trait Filter {
     /// Whether the answer rests on this chain.
     fn rests_on(&self, issuer: &str, lane: &Lane) -> bool {
         lane.accesses && self.concerns(issuer)
+    }
+
+    /// Whether an opened record is of the period: by when it happened.
+    fn holds(&self, window: &Window, _: &Access, values: &Values) -> bool {
+        window.holds(occurred(values))
     }
 
     /// An opened record of the period.

@@ -9,12 +9,10 @@ use vitrine_spec::fields::Values;
 
 use super::super::access::{Access, occurred};
 use super::super::facts::{Facts, HOUR_S, Lane};
+use super::super::report::Window;
 use super::answer::{Column, Row};
-use super::filter::{Filter, Judged};
+use super::filter::{AHEAD_S, Filter, Judged};
 use crate::clock;
-
-/// Seconds that a source's clock may be ahead of its own `recorded`.
-const AHEAD_S: u64 = 60;
 
 /// Q7.
 #[derive(Clone, Debug)]
@@ -72,6 +70,11 @@ impl Filter for Silences {
 
     fn rests_on(&self, _: &str, _: &Lane) -> bool {
         true
+    }
+
+    /// What happened in it, and what was recorded in it and happened at another time.
+    fn holds(&self, window: &Window, access: &Access, values: &Values) -> bool {
+        window.holds(occurred(values)) || window.holds(access.recorded)
     }
 
     fn judge(&self, access: &Access, values: &Values) -> Judged {

@@ -198,7 +198,8 @@ fn a_record_that_shows_nothing_is_open_exactly_when_it_may_be_about_the_period()
         ..access(index, &[])
     };
     let rows = [
-        unopened(10, FROM - HOUR, "bad slot"), // its hour ended before
+        unopened(1, FROM - HOUR, "bad slot"), // its hour ended before, and it was in the log then
+        unopened(10, FROM - HOUR, "bad slot"), // its hour ended before, and it came later
         unopened(11, FROM, "bad slot"),
         erased(12, FROM + HOUR),
         unopened(13, TO + DAY - HOUR, "bad slot"),
@@ -208,7 +209,7 @@ fn a_record_that_shows_nothing_is_open_exactly_when_it_may_be_about_the_period()
     assert_eq!(
         open(&answer),
         [
-            ("its record did not open (the issuer): bad slot", "11, 13".to_owned()),
+            ("its record did not open (the issuer): bad slot", "10 to 11, 13".to_owned()),
             ("its record was erased: order 7/2026", "12".to_owned()),
         ]
     );
@@ -301,6 +302,53 @@ fn a_record_later_than_the_bound_is_found_and_takes_the_completeness() {
 }
 
 #[test]
+fn an_issuer_that_dates_its_records_back_hides_none() {
+    // The checkpoint before the period covers 2 entries: what came later can be about the period, whatever its issuer says.
+    let back = |index, fields: &[(Field, Value)]| Access { recorded: FROM - 30 * DAY, ..access(index, fields) };
+    let rows = [back(10, &[of("EU"), at("RU", "badge")]), back(11, &[of("US")])];
+    let answer = ask(q1(), &rows);
+    assert_eq!(found(&answer), [10]);
+    assert!(answer.complete, "{:?}", against(&answer));
+    let said = |answer: &Answer| answer.because.iter().any(|because| because.text.starts_with("each of the 2 sealed"));
+    assert!(said(&answer), "{:?}", answer.because);
+    // Not shown to the question, as an audit of the period alone did it.
+    let answer = ask_of(q1(), &rows[1..], &facts(&rows));
+    assert_eq!(open(&answer).len(), 1);
+    assert_eq!(answer.not_answered[0].indices.show(), "10");
+    assert!(!answer.complete);
+}
+
+#[test]
+fn an_issuer_that_says_another_time_hides_nothing_that_it_recorded_in_the_period() {
+    let happened = |text: &str| (Field::OccurredAt, Value::from(text));
+    let recorded = |index, text: &str| Access {
+        recorded: FROM + 40 * DAY,
+        ..access(index, &[of("EU"), at("RU", "badge"), happened(text)])
+    };
+    let rows = [
+        recorded(10, "1970-01-01T00:00:00.000Z"),
+        recorded(11, "2026-06-30T23:59:59.999Z"),
+        recorded(12, "2031-01-01T00:00:00.000Z"),
+        Access { recorded: FROM, ..recorded(13, "2026-06-30T23:59:59.999Z") }, // within the bound: of the period before
+        Access { recorded: FROM - DAY, ..recorded(14, "2031-01-01T00:00:00.000Z") },
+    ];
+    let answer = ask(q1(), &rows);
+    assert_eq!(found(&answer), NONE);
+    assert_eq!(answer.aside.len(), 1);
+    assert_eq!(answer.aside[0].indices.show(), "10 to 11");
+    assert_eq!(
+        open(&answer),
+        [("recorded in the period, and says that it happened after it was recorded", "12".to_owned())]
+    );
+    assert!(!answer.complete);
+    let other = ask(ForeignReads { regions: vec!["CA".into()], ..q1() }, &rows);
+    assert_eq!((open(&other), other.aside.len(), other.complete), (vec![], 0, true), "another field decides");
+    let silences = ask(Silences { late_s: DAY }, &rows);
+    let what: Vec<(String, Option<u64>)> = silences.rows.iter().map(|row| (row.cell("what"), row.index)).collect();
+    assert_eq!(what, [("late", Some(10)), ("late", Some(11)), ("ahead", Some(12))].map(|(w, i)| (w.to_owned(), i)));
+}
+
+#[test]
 fn without_a_period_an_answer_speaks_of_the_entries() {
     let rows = [access(10, &[of("EU"), at("RU", "badge")])];
     let mut asked = Asked::new(Box::new(q1()), Reach { window: Window::default(), late_s: DAY });
@@ -381,6 +429,28 @@ fn q7_finds_what_chains_and_times_show() {
 }
 
 #[test]
+fn q7_finds_heartbeats_that_were_written_afterwards() {
+    let rows = [access(19, &[])];
+    let mut facts = facts(&rows);
+    let beat = |index: u64, recorded| Seen {
+        index,
+        id: [0; 32],
+        kind: "heartbeat",
+        issuer: "gateway".into(),
+        epoch: 1,
+        link: Some(Link { seq: index, prev: [0; 32] }),
+        recorded,
+    };
+    for (index, after) in [(40, FROM + 3 * DAY), (41, FROM + 3 * DAY), (43, FROM + 4 * DAY)] {
+        facts.late(&beat(index, FROM + index * HOUR), after);
+    }
+    let answer = ask_of(Silences { late_s: DAY }, &rows, &facts);
+    let what: Vec<(String, Option<u64>)> = answer.rows.iter().map(|row| (row.cell("what"), row.index)).collect();
+    assert_eq!(what, [("logged late".to_owned(), Some(40)), ("logged late".to_owned(), Some(43))]);
+    assert!(answer.rows[0].cell("text").starts_with("positions 40 to 41 were not in the log at 2026-07-04"));
+}
+
+#[test]
 fn q7_of_a_quiet_period_finds_nothing_and_an_unopened_record_may_be_late() {
     let rows = [access(19, &[]), unopened(20, FROM + HOUR, "bad slot")];
     let answer = ask(Silences { late_s: DAY }, &rows);
@@ -419,28 +489,6 @@ fn q8_finds_data_at_a_site_that_was_not_allowed_on_that_day() {
     assert_eq!(answer.aside[0].indices.show(), "15 to 16");
     assert!(answer.complete, "{:?}", against(&answer));
     assert_eq!(found(&ask(q8(&["US"]), &rows)), [13]);
-}
-
-#[test]
-fn q7_finds_heartbeats_that_were_written_afterwards() {
-    let rows = [access(19, &[])];
-    let mut facts = facts(&rows);
-    let beat = |index: u64, recorded| Seen {
-        index,
-        id: [0; 32],
-        kind: "heartbeat",
-        issuer: "gateway".into(),
-        epoch: 1,
-        link: Some(Link { seq: index, prev: [0; 32] }),
-        recorded,
-    };
-    for (index, after) in [(40, FROM + 3 * DAY), (41, FROM + 3 * DAY), (43, FROM + 4 * DAY)] {
-        facts.late(&beat(index, FROM + index * HOUR), after);
-    }
-    let answer = ask_of(Silences { late_s: DAY }, &rows, &facts);
-    let what: Vec<(String, Option<u64>)> = answer.rows.iter().map(|row| (row.cell("what"), row.index)).collect();
-    assert_eq!(what, [("logged late".to_owned(), Some(40)), ("logged late".to_owned(), Some(43))]);
-    assert!(answer.rows[0].cell("text").starts_with("positions 40 to 41 were not in the log at 2026-07-04"));
 }
 
 #[test]

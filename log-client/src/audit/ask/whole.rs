@@ -6,7 +6,7 @@
 use super::super::facts::{Facts, HOUR_S, Lane};
 use super::super::report::Window;
 use super::super::runs::Runs;
-use super::super::times::Bound;
+use super::super::times::{Bound, last_before};
 use super::answer::Because;
 use super::filter::Filter;
 use crate::clock;
@@ -37,9 +37,26 @@ impl Reach {
         self.window.from.map_or(0, |from| from - from % HOUR_S)
     }
 
-    /// Whether a record that shows nothing may be about the period.
+    /// Whether `recorded` allows a record that shows nothing to be about the period.
     pub fn may_hold(&self, recorded: u64) -> bool {
         recorded >= self.first() && self.horizon().is_none_or(|horizon| recorded < horizon)
+    }
+
+    /// The last kept checkpoint from before the period.
+    pub fn checkpoint_before<'f>(&self, facts: &'f Facts) -> Option<&'f Bound> {
+        last_before(&facts.bounds, self.window.from?)
+    }
+
+    /// Those of these entries, recorded before the period as their issuers say, that came after the checkpoint before it.
+    pub fn dated_back(&self, facts: &Facts, entries: &Runs) -> Runs {
+        self.checkpoint_before(facts).map_or_else(Runs::default, |bound| entries.without(&Runs::below(bound.size)))
+    }
+
+    /// The accesses of these issuers that can be about the period.
+    pub fn accesses(&self, facts: &Facts, concerns: impl Fn(&str) -> bool) -> Runs {
+        let mut all = self.dated_back(facts, &facts.accesses_between(0, Some(self.first()), &concerns));
+        all.add_all(&facts.accesses_between(self.first(), self.horizon(), concerns));
+        all
     }
 }
 
@@ -84,8 +101,7 @@ fn around(facts: &Facts, reach: &Reach) -> Vec<Because> {
     }
     let mut all = Vec::new();
     if let Some(from) = window.from {
-        let before = facts.bounds.iter().rev().find(|bound| bound.time <= from);
-        all.push(match (before, facts.began) {
+        all.push(match (reach.checkpoint_before(facts), facts.began) {
             (_, Some(began)) if began >= from => no(format!(
                 "the log began at {}, after the period did: what happened before is not in it",
                 clock::show(began)
@@ -172,7 +188,7 @@ pub fn unread(facts: &Facts, filter: &dyn Filter, reach: &Reach, seen: &Runs) ->
     let concerned = facts.accesses.keys().filter(|issuer| filter.concerns(issuer));
     concerned
         .map(|issuer| {
-            let expected = facts.accesses_between(reach.first(), reach.horizon(), |other| other == issuer);
+            let expected = reach.accesses(facts, |other| other == issuer);
             (issuer.clone(), expected.without(seen))
         })
         .filter(|(_, missing)| !missing.is_empty())

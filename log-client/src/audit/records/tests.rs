@@ -23,6 +23,7 @@ use super::super::ask::Asking;
 use super::super::ask::given::read;
 use super::super::engine::{Audited, Question, audit};
 use super::super::report::{Severity, Window};
+use super::super::sealing::{Asked, Sealing};
 use super::super::source::memory::Memory;
 use super::*;
 use crate::event_file::EventFile;
@@ -554,6 +555,26 @@ fn what_a_log_signs_itself_in_an_issuers_name_accuses_nobody_but_the_log() {
     let (audited, seen) = run(&gateway, &gateway.vault(), "supervisor-1");
     assert!(found(&audited).iter().all(|(code, _)| code != "unopenable"), "{}", audited.report.text());
     assert_eq!(seen.iter().map(blamed).collect::<Vec<_>>(), [None]);
+}
+
+#[test]
+fn a_question_opens_what_came_after_the_period_began_whatever_its_issuer_says() {
+    // Two events, then a checkpoint of the hour before; the access says that it was recorded two days earlier.
+    let mut gateway = Gateway::new(Wrapped::Honest);
+    gateway.access(Bend::Honest, NOW);
+    let origin = Origin::new(ORIGIN).unwrap();
+    let seed = reader("supervisor-1").seal;
+    let window = Window { from: Some(NOW + 48 * 3_600), to: Some(NOW + 72 * 3_600) };
+    for (since, opens) in [(None, false), (Some(3), true), (Some(4), false)] {
+        let asked = Asked { window, late: true, since };
+        let mut sealing = Sealing::new(&origin, Some(&seed), asked);
+        for index in 0..gateway.world.size() {
+            let event = seen::event(&gateway.world.event(index).leaf(), &origin).unwrap();
+            sealing.see(index as u64, &event);
+        }
+        assert_eq!(sealing.spans(TreeSize::new(4)).len() == 1, opens, "{since:?}");
+        assert_eq!(sealing.accesses(), (1, u64::from(!opens)), "{since:?}");
+    }
 }
 
 #[test]
