@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use serde_json::json;
 use vitrine_log_client::sealer::{Sealer, Signed};
 use vitrine_spec::commitment::{RecordKey, commit, commitments};
-use vitrine_spec::envelope::{Submission, pae};
+use vitrine_spec::envelope::pae;
 use vitrine_spec::fields::{Field, Values};
 use vitrine_spec::hash::{Hash, leaf_hash};
 use vitrine_spec::json::Value;
@@ -23,6 +23,7 @@ use vitrine_spec::wrap::WindowKey;
 use super::{Cpu, percentile};
 use crate::demo::access::start_gateway;
 use crate::demo::product::now;
+use crate::harness::accesses::submission;
 use crate::harness::forge;
 use crate::harness::process::{Usage, binaries};
 use crate::harness::sealing::{fresh, sealer, values};
@@ -144,10 +145,6 @@ fn throughput(world: &World, count: u64) -> Result<(), String> {
 /// One body of an issuer: as many accesses as it holds beside a sealing key.
 fn seal_body(sealer: &mut Sealer, access: &Values) -> Result<Vec<Signed>, String> {
     sealer.seal(vec![access.clone(); LINES - 1], Time::new(now())).map_err(|failure| failure.to_string())
-}
-
-fn submission(signed: &Signed) -> Submission {
-    Submission { envelope: signed.envelope.clone(), sealed: signed.record.clone() }
 }
 
 fn print(body: &[Signed]) -> Vec<u8> {

@@ -2,29 +2,23 @@
 //!
 //! Not here: opening a record again, which readers do.
 
-use vitrine_log_client::place::Next;
 use vitrine_log_client::sealer::{Sealer, Signed};
-use vitrine_spec::body::Body;
-use vitrine_spec::body::charter::Reader;
 use vitrine_spec::envelope::{Envelope, EventId, Submission, pae};
 use vitrine_spec::event::{Event, statement_value};
-use vitrine_spec::fields::{Field, Values, nothing, print_instant};
+use vitrine_spec::fields::{Field, Values, print_instant};
 use vitrine_spec::json::Value;
 use vitrine_spec::key::Seed;
 use vitrine_spec::statement::{Kind, Place};
-use vitrine_spec::words::{Name, Time};
+use vitrine_spec::words::Time;
 
 use super::forge;
+use super::sealing;
 use super::world::World;
 
 /// The event in a file of a world, which is signed and has its place.
 fn event(world: &World, file: &str) -> Result<Event, String> {
     let envelope = Envelope::parse(world.read(file)?.as_bytes(), 1).map_err(|e| format!("{file}: {e}"))?;
     Event::read(envelope).map_err(|e| format!("{file}: {e}"))
-}
-
-fn name(text: &str) -> Result<Name, String> {
-    Name::new(text).ok_or_else(|| format!("{text} is no name"))
 }
 
 /// Seals the accesses of one issuer.
@@ -40,13 +34,8 @@ impl Accesses {
     /// # Errors
     /// The command that did not succeed, or a file that it should have left.
     pub fn open(world: &World, issuer: &str) -> Result<Accesses, String> {
-        world.open_with(issuer, &["types.access=strict", "sites=CH-ZH-1"], &["--site", "CH-ZH-1"])?;
-        let readers = readers(world)?;
-        let opening = event(world, &format!("open-{issuer}.json"))?;
-        let key = forge::key(&world.path(&format!("{issuer}.key")))?;
-        let next = Next { seq: 2, prev: opening.id, recorded: opening.statement.header.recorded };
-        let site = Some("CH-ZH-1".to_owned());
-        let sealer = Sealer::new(key, world.origin.clone(), name(issuer)?, 1, site, readers, next);
+        world.open_accesses(issuer)?;
+        let sealer = sealing::sealer(world, issuer)?;
         Ok(Accesses { sealer, issuer: issuer.to_owned(), made: 0 })
     }
 
@@ -62,26 +51,11 @@ impl Accesses {
 
     fn values(&self, number: u64, now: u64) -> Result<Values, String> {
         let at = i64::try_from(now).ok().and_then(|seconds| print_instant(seconds * 1_000));
-        let mut values = nothing();
         let known = [
-            (Field::OccurredAt, at.ok_or("no such time")?.as_str().into()),
-            (Field::Op, "read".into()),
             (Field::Actor, "service:nightly".into()),
-            (Field::Outcome, Value::object([("result", "success".into())])),
             (Field::NativeId, format!("{}-{number}", self.issuer).as_str().into()),
         ];
-        for (field, value) in known {
-            values[field.number()] = value;
-        }
-        Values::new(values).map_err(|error| error.to_string())
-    }
-}
-
-/// The readers of the charter that a world began with.
-fn readers(world: &World) -> Result<Vec<Reader>, String> {
-    match event(world, "charter.json")?.statement.body {
-        Body::Charter(charter) => Ok(charter.readers),
-        _ => Err("charter.json is no charter".to_owned()),
+        sealing::values(&at.ok_or("no such time")?, "read", &known)
     }
 }
 
