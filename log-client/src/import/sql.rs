@@ -33,14 +33,14 @@ impl Token {
 fn tokens(statement: &str) -> Vec<Token> {
     let chars: Vec<char> = statement.chars().collect();
     let at = |i: usize| chars.get(i).copied().unwrap_or('\0');
-    let mut tokens = Vec::new();
-    let mut i = 0;
+    let mut tokens: Vec<Token> = Vec::new();
+    let (mut i, mut after_word, mut after_escapes) = (0, 0, 0);
     while i < chars.len() {
         let c = at(i);
         if c.is_whitespace() {
             i += 1;
         } else if c == '-' && at(i + 1) == '-' {
-            while i < chars.len() && at(i) != '\n' {
+            while i < chars.len() && !matches!(at(i), '\n' | '\r') {
                 i += 1;
             }
         } else if c == '/' && at(i + 1) == '*' {
@@ -57,9 +57,15 @@ fn tokens(statement: &str) -> Vec<Token> {
             }
         } else if c == '\'' || c == '"' {
             let mut text = String::new();
+            // `E'…'`, and a text that goes on from it: a backslash takes the next character with it, a quote too.
+            let begins = i == after_word && tokens.last().is_some_and(|token| token.is("E"));
+            let escapes = c == '\'' && !tokens.is_empty() && (begins || tokens.len() == after_escapes);
             i += 1;
             while i < chars.len() {
-                if at(i) == c && at(i + 1) == c {
+                if escapes && at(i) == '\\' {
+                    text.extend(chars.get(i + 1));
+                    i += 2;
+                } else if at(i) == c && at(i + 1) == c {
                     text.push(c);
                     i += 2;
                 } else if at(i) == c {
@@ -71,6 +77,9 @@ fn tokens(statement: &str) -> Vec<Token> {
             }
             i += 1;
             tokens.push(if c == '"' { Token::Quoted(text) } else { Token::Text(text) });
+            if escapes {
+                after_escapes = tokens.len();
+            }
         } else if c == '$' && dollar_tag(&chars, i).is_some() {
             let tag = dollar_tag(&chars, i).unwrap_or_default();
             let from = i + tag.len();
@@ -84,6 +93,7 @@ fn tokens(statement: &str) -> Vec<Token> {
             }
             let word: String = chars.get(from..i).unwrap_or_default().iter().collect();
             tokens.push(Token::Word(word.to_uppercase(), word.to_lowercase()));
+            after_word = i;
         } else {
             tokens.push(Token::Other(c));
             i += 1;
@@ -123,6 +133,25 @@ pub fn copies_in(statement: &str) -> bool {
     })
 }
 
+/// The words with which a list after FROM ends.
+const CLAUSES: [&str; 15] = [
+    "WHERE",
+    "GROUP",
+    "HAVING",
+    "WINDOW",
+    "ORDER",
+    "LIMIT",
+    "OFFSET",
+    "FETCH",
+    "FOR",
+    "UNION",
+    "INTERSECT",
+    "EXCEPT",
+    "RETURNING",
+    "SET",
+    "SELECT",
+];
+
 /// The tables that a statement names, as it names them, each once.
 pub fn tables(statement: &str) -> Vec<String> {
     let tokens = tokens(statement);
@@ -138,12 +167,29 @@ pub fn tables(statement: &str) -> Vec<String> {
         _ => &["FROM", "JOIN", "INTO", "UPDATE", "TABLE", "USING"],
     };
     let mut found: Vec<String> = Vec::new();
+    // How deep in parentheses, and the depths of the lists after FROM that are not at their end: a comma there names a table,
+    // whatever stood between. One table too many makes a region unknown; one that is missed would make it another one.
+    let (mut depth, mut lists) = (0_usize, Vec::new());
     let mut i = 0;
     while let Some(token) = tokens.get(i) {
         i += 1;
+        match token {
+            Token::Other('(') => depth += 1,
+            Token::Other(')') => {
+                depth = depth.saturating_sub(1);
+                lists.retain(|list| *list <= depth);
+            }
+            token if CLAUSES.iter().any(|word| token.is(word)) => lists.retain(|list| *list < depth),
+            _ => {}
+        }
+        let from = ["FROM", "JOIN", "USING"].iter().any(|word| token.is(word));
+        let listed = *token == Token::Other(',') && lists.last() == Some(&depth);
         // `FOR UPDATE` and `DO UPDATE SET` name no table.
-        if !before.iter().any(|word| token.is(word)) || (token.is("UPDATE") && i > 1) {
+        if !listed && (!before.iter().any(|word| token.is(word)) || (token.is("UPDATE") && i > 1)) {
             continue;
+        }
+        if from && lists.last() != Some(&depth) {
+            lists.push(depth);
         }
         loop {
             while tokens
@@ -151,11 +197,16 @@ pub fn tables(statement: &str) -> Vec<String> {
                 .is_some_and(|token| ["TABLE", "ONLY", "IF", "NOT", "EXISTS"].iter().any(|w| token.is(w)))
             {
                 i += 1;
+                // `ONLY (t)`
+                if tokens.get(i - 1).is_some_and(|token| token.is("ONLY")) && tokens.get(i) == Some(&Token::Other('('))
+                {
+                    depth += 1;
+                    i += 1;
+                }
             }
             let Some((name, after)) = name(&tokens, i) else { break };
             // `FROM f(x)` calls a function.
-            let calls = tokens.get(after) == Some(&Token::Other('('))
-                && ["FROM", "JOIN", "USING"].iter().any(|word| token.is(word));
+            let calls = tokens.get(after) == Some(&Token::Other('(')) && (from || listed);
             if !calls && !found.contains(&name) {
                 found.push(name);
             }
@@ -266,7 +317,22 @@ mod tests {
             ("REVOKE SELECT ON TABLE eu.telemetry FROM support;", &["eu.telemetry"]),
             ("DECLARE c CURSOR FOR SELECT sha256 FROM us.sample_files", &["us.sample_files"]),
             ("SELECT 1 FROM a AS x, b y JOIN \"C d\".e ON x.id = y.id", &["a", "b", "C d.e"]),
-            ("SELECT * FROM generate_series(1, 2), eu.t", &[]),
+            ("SELECT * FROM generate_series(1, 2), eu.t", &["eu.t"]),
+            (
+                "SELECT * FROM us.t JOIN us.u ON t.id = u.id, eu.t WHERE a IN (SELECT 1, 2), b",
+                &["us.t", "us.u", "eu.t"],
+            ),
+            ("SELECT * FROM us.t AS x (a, b), eu.t", &["us.t", "eu.t"]),
+            ("SELECT * FROM us.t TABLESAMPLE SYSTEM (1), ONLY (eu.t), eu.u", &["us.t", "eu.t", "eu.u"]),
+            (
+                "SELECT * FROM us.t, (SELECT a, b FROM eu.t WHERE f(a, b)) x, eu.u ORDER BY a, b",
+                &["us.t", "eu.t", "eu.u"],
+            ),
+            ("SELECT f(a, extract(day FROM b)), c FROM eu.t LIMIT 1", &["b", "eu.t"]),
+            ("SELECT E'\\' FROM us.t --', * FROM eu.t", &["eu.t"]),
+            ("SELECT 'e\\', * FROM eu.t", &["eu.t"]),
+            ("SELECT E'a'\n'\\' FROM us.t --', * FROM eu.t", &["eu.t"]),
+            ("SELECT * FROM us.t, --\r eu.t", &["us.t", "eu.t"]),
             ("INSERT INTO us.o SELECT * FROM us.t -- FROM no\n/* FROM /* no */ one */", &["us.o", "us.t"]),
             ("UPDATE eu.t SET a = $x$ FROM no $x$ WHERE id = $1", &["eu.t"]),
             ("DELETE FROM Eu.Customers", &["eu.customers"]),
