@@ -7,6 +7,8 @@ use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+#[cfg(target_os = "linux")]
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use vitrine_spec::key::{KeyKind, Seed, Vkey, leaf_key_name};
 use vitrine_spec::words;
 use vitrine_spec::wrap::{ReaderSeed, parse_reader_text, reader_text};
@@ -164,6 +166,20 @@ pub fn kind_name(kind: KeyKind) -> &'static str {
     }
 }
 
+/// From here on the system writes no core of this process, and lets no other one of its user read its memory: keys, K, W and plain
+/// values are in it.
+fn keep_memory(path: &Path) -> Result<(), Failure> {
+    #[cfg(target_os = "linux")]
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|error| {
+        Failure::usage("key.memory", "the system does not keep the memory of this process to itself")
+            .side("file", path.display())
+            .side("system", error)
+    })?;
+    #[cfg(not(target_os = "linux"))]
+    let _ = path;
+    Ok(())
+}
+
 fn read_private(path: &Path) -> Result<String, Failure> {
     let failed = |error: &std::io::Error| {
         let failure =
@@ -186,6 +202,7 @@ fn read_private(path: &Path) -> Result<String, Failure> {
             .side("needed", "0600")
             .now(format!("chmod 600 {}; if others may have read it, make a new key instead", path.display())));
     }
+    keep_memory(path)?;
     let mut text = String::new();
     file.take(KEY_FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| malformed(path, &error.to_string()))?;
     if text.len() as u64 > KEY_FILE_BYTES_MAX {
@@ -219,6 +236,16 @@ mod tests {
             assert_eq!(failure.code, "key.mode", "{mode:o}");
             assert!(failure.to_string().contains(&format!("{mode:04o}")), "{failure}");
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn who_has_read_a_key_leaves_no_core() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("k");
+        create(&path, &generate("build.example.com").unwrap()).unwrap();
+        read(&path).unwrap();
+        assert_eq!(rustix::process::dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
     }
 
     #[test]

@@ -10,6 +10,8 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as 
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::signature::{ML_DSA_44_SIGNING, PqdsaKeyPair};
+#[cfg(target_os = "linux")]
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use vitrine_spec::checkpoint::{Checkpoint, Origin, SignedCheckpoint};
 use vitrine_spec::cosignature;
 use vitrine_spec::key::{Ed25519Signer, KeyKind, MLDSA44_SIGNATURE_BYTES, Seed, Vkey, leaf_key_name};
@@ -251,6 +253,9 @@ pub fn read_signing_key(path: &Path) -> Result<Seed, KeysError> {
 }
 
 /// The text of a key file that its owner alone can read.
+///
+/// From here on the system writes no core of this process, and lets no other one of its user read its memory: the keys and W are in
+/// it.
 fn read_private(path: &Path) -> Result<String, KeysError> {
     let name = || path.display().to_string();
     let fail = |source| KeysError::File { path: name(), source };
@@ -259,6 +264,8 @@ fn read_private(path: &Path) -> Result<String, KeysError> {
     if mode & 0o077 != 0 {
         return Err(KeysError::Mode { path: name(), mode });
     }
+    #[cfg(target_os = "linux")]
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|error| fail(error.into()))?;
     let mut text = String::new();
     file.take(KEY_FILE_BYTES_MAX).read_to_string(&mut text).map_err(fail)?;
     Ok(text)
@@ -295,6 +302,17 @@ mod tests {
     use vitrine_spec::tree::TreeSize;
 
     use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn who_has_read_a_key_leaves_no_core() {
+        // [S-44]
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("keys");
+        LogKeys::generate(&folder, "example.com/log", None).unwrap();
+        LogKeys::load(&folder).unwrap();
+        assert_eq!(rustix::process::dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+    }
 
     #[test]
     fn keys_are_made_once_and_closed_to_others() {
