@@ -102,13 +102,21 @@ pub trait Filter {
     }
 }
 
-/// Whether a text field is one of these; `null`, `UNKNOWN` and what mixes several leave it open.
-pub fn is_one_of(values: &Values, field: Field, wanted: &[String]) -> Tri {
+/// Whether the data are of one of these regions; `null`, `UNKNOWN`, what mixes several and a part of one leave it open.
+pub fn is_of_region(values: &Values, wanted: &[String]) -> Tri {
+    let field = Field::SubjectRegion;
     match values.text(field) {
         None => Tri::Open(format!("{field} is null")),
         Some(text @ ("UNKNOWN" | "MIXED")) => Tri::Open(format!("{field} is {text}")),
-        Some(text) => Tri::of(wanted.iter().any(|one| one == text)),
+        Some(text) if wanted.iter().any(|one| one == text) => Tri::Yes,
+        Some(text) if wanted.iter().any(|one| is_part_of(text, one)) => Tri::Open(format!("{field} is {text}")),
+        Some(_) => Tri::No,
     }
+}
+
+/// Whether a region may be a part of another one: no table says whether `EU-DE` is in `EU`, and its name suggests it.
+pub fn is_part_of(region: &str, whole: &str) -> bool {
+    region.strip_prefix(whole).is_some_and(|rest| rest.starts_with('-'))
 }
 
 /// A member of a field that is an object.

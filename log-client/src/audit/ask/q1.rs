@@ -8,7 +8,7 @@ use vitrine_spec::fields::{Field, Values};
 
 use super::super::access::Access;
 use super::answer::Column;
-use super::filter::{Filter, Judged, Tri, is_automated, is_one_of, list, member};
+use super::filter::{Filter, Judged, Tri, is_automated, is_of_region, list, member};
 
 /// Q1.
 #[derive(Clone, Debug)]
@@ -75,7 +75,7 @@ impl Filter for ForeignReads {
 
     fn judge(&self, _: &Access, values: &Values) -> Judged {
         let read = Tri::of(values.text(Field::Op) == Some("read"));
-        let asked = read.and(is_one_of(values, Field::SubjectRegion, &self.regions));
+        let asked = read.and(is_of_region(values, &self.regions));
         let outside = self.is_outside(values);
         match (asked, outside) {
             (Tri::No, _) | (_, Tri::No) => Judged::No,

@@ -9,7 +9,7 @@ use vitrine_spec::words::{is_date, is_region, is_site};
 
 use super::super::access::Access;
 use super::answer::Column;
-use super::filter::{Filter, Judged, list};
+use super::filter::{Filter, Judged, is_part_of, list};
 use crate::exit::Failure;
 
 /// The first line of the table.
@@ -177,6 +177,9 @@ impl Filter for Residency {
         match (region, site) {
             (Some(region), site) if !["UNKNOWN", "MIXED"].contains(&region) => {
                 if !asked.contains(&region) {
+                    if asked.iter().any(|whole| is_part_of(region, whole)) {
+                        return Judged::Open(format!("subject_region is {region}"));
+                    }
                     return if self.regions.is_empty() { Judged::Aside(NO_RULE) } else { Judged::No };
                 }
                 if self.in_force(region, day).next().is_none() {

@@ -158,6 +158,8 @@ fn q1_lists_what_it_cannot_decide_unless_another_field_decides() {
         access(19, &[]),
         access(20, &[of("EU"), service.clone()]), // code has no place, and is no staff
         access(21, &[of("EU"), service, at("RU", "network")]),
+        access(22, &[of("EU-DE"), at("RU", "badge")]),
+        access(23, &[of("EUX"), at("RU", "badge")]),
     ];
     let answer = ask(q1(), &rows);
     assert_eq!(found(&answer), [21], "a place outside counts, whoever is said to have been there");
@@ -167,6 +169,7 @@ fn q1_lists_what_it_cannot_decide_unless_another_field_decides() {
             ("actor_location_country is CH, and nothing says how that is known", "12".to_owned()),
             ("actor_location_country is ZZ, unknown", "11".to_owned()),
             ("actor_location_country is null", "10".to_owned()),
+            ("subject_region is EU-DE", "22".to_owned()),
             ("subject_region is MIXED", "14".to_owned()),
             ("subject_region is UNKNOWN", "13".to_owned()),
             ("subject_region is null", "15".to_owned()),
@@ -177,7 +180,7 @@ fn q1_lists_what_it_cannot_decide_unless_another_field_decides() {
     assert!(!answer.complete);
     assert_eq!(
         against(&answer),
-        ["7 of 12 sealed records that can be about the period cannot be decided; they are listed"]
+        ["8 of 14 sealed records that can be about the period cannot be decided; they are listed"]
     );
 }
 
@@ -501,6 +504,7 @@ fn q8_leaves_open_what_the_record_leaves_open() {
         access(14, &[stored("DE-FRA-1")]),
         access(15, &[]),
         access(16, &[of("JP")]), // no rule for it, wherever it was
+        access(17, &[of("EU-DE"), stored("DE-FRA-1")]),
     ];
     let answer = ask(q8(&[]), &rows);
     assert_eq!(found(&answer), NONE);
@@ -509,6 +513,7 @@ fn q8_leaves_open_what_the_record_leaves_open() {
         [
             ("storage_site is UNKNOWN", "11".to_owned()),
             ("storage_site is null", "10".to_owned()),
+            ("subject_region is EU-DE", "17".to_owned()),
             ("subject_region is MIXED", "12".to_owned()),
             ("subject_region is null", "14".to_owned()),
             ("subject_region is null, storage_site is null", "15".to_owned()),
