@@ -400,6 +400,11 @@ impl<'a> Records<'a> {
             section
                 .not_checked(format!("{} records under sealing keys that were made for other readers", self.no_wrap));
         }
+        if section.findings.iter().any(|finding| finding.severity == Severity::Misbehaviour) {
+            section.not_checked(
+                "that these answers are the log's own: it does not sign them, and whoever stands on the way can change one; over https that is whoever holds the log's certificate",
+            );
+        }
         if apart != 0 {
             section.not_checked(format!(
                 "{apart} of {all} accesses, recorded outside the window: what happened in it and was recorded later is among them"

@@ -413,6 +413,11 @@ fn what_the_log_serves_instead_of_the_leafs_record_is_the_logs_fault() {
         let wanted: Vec<_> = entries.iter().map(|index| (code.to_owned(), Some(*index))).collect();
         assert_eq!(found(&audited), wanted);
         assert_eq!(super::super::exit(&audited), Exit::Misbehaved, "{code}");
+        let not_checked = &section(&audited, "records").not_checked;
+        assert!(
+            not_checked.iter().any(|line| line.starts_with("that these answers are the log's own")),
+            "{not_checked:?}"
+        );
         for access in &seen {
             assert_eq!(blamed(access), entries.contains(&access.index).then_some(blame), "{code} {}", access.index);
         }
