@@ -561,7 +561,10 @@ impl<'a, R: Remote> Clerk<'a, R> {
         let Some(outage) = self.outage.take() else { return Ok(()) };
         let last = sealer.next().seq.saturating_sub(1);
         let draft = outage.draft(self.office.spool.dir(), sealer.origin(), &self.office.issuer, last, now.time)?;
-        self.office.out.warn(&format!("the log answers again; the incident to be logged is in {}", draft.display()));
+        self.office.out.warn(&format!(
+            "what waited in the spool has its fate; the incident to be logged is in {}",
+            draft.display()
+        ));
         self.office.carrier.incident(draft);
         Ok(())
     }
