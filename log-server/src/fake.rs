@@ -469,12 +469,26 @@ fn json_of_spec(value: &Value) -> Vec<u8> {
 
 /// The charter of a log with these keys, signed by operator and supervisor.
 pub(crate) fn charter(keys: &LogKeys, operator: &mut Actor, supervisor: &Actor) -> Value {
+    let body = charter_body(keys, operator, supervisor);
+    signed_charter(body, operator, supervisor)
+}
+
+/// The second charter, in which the supervisor's reader signs with another key.
+pub(crate) fn second_charter(keys: &LogKeys, operator: &mut Actor, supervisor: &Actor, sign: &Seed) -> Value {
+    let mut body = charter_body(keys, operator, supervisor);
+    body["version"] = json!(2);
+    body["prev"] = json!(operator.prev);
+    body["readers"][0]["sign"] = json!(sign.vkey().to_string());
+    signed_charter(body, operator, supervisor)
+}
+
+fn charter_body(keys: &LogKeys, operator: &Actor, supervisor: &Actor) -> Value {
     let role = |seed: &Seed| json!({"epoch": 1, "vkey": seed.vkey().to_string()});
     let readers = readers().map(|(name, seal)| {
         let sign = reader_sign(name);
         json!({"name": name, "role": name, "sign": sign.vkey().to_string(), "seal": b64(&seal.public())})
     });
-    let body = json!({
+    json!({
         "version": 1, "protocol": "vitrine/v0", "origin": ORIGIN,
         "log_keys": keys.log_vkeys().map(|vkey| vkey.to_string()),
         "operator": role(&operator.seed), "supervisor": role(&supervisor.seed), "vault": role(keys.vault()),
@@ -484,7 +498,10 @@ pub(crate) fn charter(keys: &LogKeys, operator: &mut Actor, supervisor: &Actor) 
             "rebuild", "update",
         ],
         "raw": false, "sites": [{"code": "CH-ZH-1", "name": "Zurich"}], "cosign": {}, "built_here_only": false,
-    });
+    })
+}
+
+fn signed_charter(body: Value, operator: &mut Actor, supervisor: &Actor) -> Value {
     let subject = json!([{"digest": {"sha256": Hash::of(ORIGIN.as_bytes()).hex()}}]);
     let header = operator.header(true, 0, &[supervisor]);
     operator.event("charter", subject, header, body, &[supervisor])

@@ -3,25 +3,24 @@
 //! The vault logs who asks, and that is published, before a byte leaves. Refusals stand in the server's own log alone. Not
 //! here: judging the request (`vitrine_spec::request`), the access (`vault`), where the records are (`sealed`).
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::task::AbortHandle;
 use vitrine_spec::refusal::Refusal;
 use vitrine_spec::request::check_read;
 use vitrine_spec::text::{b64, decimal};
 use vitrine_spec::words;
 
 use super::attachments::authorization;
-use super::pieces::{self, Source};
+use super::pieces::{self, Patience, Source};
 use super::submit::{off_thread, wait};
 use super::{App, OCTETS, answer};
 use crate::admission::NotTaken;
-use crate::config::{SEALED_PIECE_BYTES, SEALED_READS_MAX};
+use crate::config::{SEALED_PIECE_BYTES, SEALED_PIECE_WAIT, SEALED_READS_MAX};
 use crate::metrics::{Metrics, Outcome};
 use crate::problem::Problem;
 use crate::sealed::{self, Records};
@@ -60,11 +59,14 @@ async fn read(app: &Arc<App>, range: &str, headers: &HeaderMap) -> Result<Respon
     let vault = Arc::clone(app.vault.get().ok_or_else(starting)?);
     let published = app.view.published().size;
     let now = words::Time::new(Time::now().get());
-    let granted = admission.with_state(|state| {
-        check_read(authorization(headers), state, admission.origin(), from, to, published, now)
-            .map(|granted| Reading::of(&granted))
-    });
-    let reading = granted.map_err(|refusal| Problem::from(&refusal))?;
+    let granted = || {
+        let granted = admission.with_state(|state| {
+            check_read(authorization(headers), state, admission.origin(), from, to, published, now)
+                .map(|granted| Reading::of(&granted))
+        });
+        granted.map_err(|refusal| Problem::from(&refusal))
+    };
+    let reading = granted()?;
     let Ok(turn) = Arc::clone(&app.sealed_reads).try_acquire_owned() else {
         let detail = format!("{SEALED_READS_MAX} readers are read to already");
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail));
@@ -78,9 +80,16 @@ async fn read(app: &Arc<App>, range: &str, headers: &HeaderMap) -> Result<Respon
         NotTaken::Failed(cause) => Problem::internal(cause),
     })?;
     wait(app, place.index).await.map_err(|refusal| Problem::from(&refusal))?;
+    // A charter may have come meanwhile.
+    granted()?;
     tracing::info!(reader, from, to, access = %place.index, "sealed records are read");
-    let source = Framed::new(Records::new(Arc::clone(&app.store), from, to), turn, app);
-    let mut response = answer(OCTETS, "no-store", pieces::body(source, None));
+    let source = Framed {
+        records: Records::new(Arc::clone(&app.store), from, to),
+        metrics: Arc::clone(&app.view.metrics),
+        _turn: turn,
+    };
+    let patience = Patience { piece: SEALED_PIECE_WAIT, all: app.sealed_wait };
+    let mut response = answer(OCTETS, "no-store", pieces::body(pieces::patient(source, patience), None));
     let headers = response.headers_mut();
     headers.insert(ACCESS, HeaderValue::from(place.index.get()));
     if let Ok(record) = HeaderValue::from_str(&b64(&record)) {
@@ -105,54 +114,19 @@ fn now_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What an answer holds: at most one object of the store, and one of the few turns.
-struct Held {
-    records: Records,
-    _turn: OwnedSemaphorePermit,
-}
-
-/// Records as they are sent, a piece at a time. A peer that goes away drops it; from one that only stops reading it is
-/// taken when its time is over.
+/// Records as they are sent: one object of the store in memory, and a piece.
 struct Framed {
-    held: Arc<Mutex<Option<Held>>>,
+    records: Records,
     metrics: Arc<Metrics>,
-    wait: Duration,
-    watch: AbortHandle,
-}
-
-impl Framed {
-    fn new(records: Records, turn: OwnedSemaphorePermit, app: &App) -> Framed {
-        let held = Arc::new(Mutex::new(Some(Held { records, _turn: turn })));
-        let (watched, wait) = (Arc::clone(&held), app.sealed_wait);
-        let watch = tokio::spawn(async move {
-            tokio::time::sleep(wait).await;
-            drop(locked(&watched).take());
-        });
-        Framed { held, metrics: Arc::clone(&app.view.metrics), wait, watch: watch.abort_handle() }
-    }
-}
-
-impl Drop for Framed {
-    fn drop(&mut self) {
-        // The task that watches goes a moment later; what it would take is given back now.
-        self.watch.abort();
-        drop(locked(&self.held).take());
-    }
-}
-
-fn locked(held: &Mutex<Option<Held>>) -> MutexGuard<'_, Option<Held>> {
-    held.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Given back when the answer ends, however it ends.
+    _turn: OwnedSemaphorePermit,
 }
 
 impl Source for Framed {
     fn next(&mut self) -> Result<Option<Vec<u8>>, String> {
-        let mut held = locked(&self.held);
-        let Some(Held { records, .. }) = held.as_mut() else {
-            return Err(format!("a reader of sealed records did not take them within {:?}", self.wait));
-        };
         let mut piece = Vec::with_capacity(SEALED_PIECE_BYTES);
         while piece.len() < SEALED_PIECE_BYTES {
-            let Some(next) = records.next() else { break };
+            let Some(next) = self.records.next() else { break };
             let (index, record) = next.map_err(|error| error.to_string())?;
             piece.extend(sealed::encode([(index, record.as_slice())]));
             self.metrics.sealed_records.inc();

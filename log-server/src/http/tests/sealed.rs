@@ -1,12 +1,12 @@
 //! Sealed records over a real log: who reads them stands in the log before a byte leaves (85-log.md, "Sealed records").
 
 use super::*;
-use crate::fake::{reader_sign, readers};
+use crate::fake::{reader_sign, readers, second_charter};
 use crate::sealed::{decode, encode};
 use vitrine_spec::body::Body as EventBody;
 use vitrine_spec::event::Event;
 use vitrine_spec::fields::Field;
-use vitrine_spec::key::Seed;
+use vitrine_spec::key::{KeyKind, Seed};
 use vitrine_spec::request::ReadRequest;
 use vitrine_spec::sealing::open;
 use vitrine_spec::text::b64;
@@ -174,4 +174,40 @@ async fn a_reader_that_stops_reading_loses_its_turn() {
     let all = server.app.sealed_reads.acquire_many(turns);
     drop(tokio::time::timeout(Duration::from_secs(20), all).await.unwrap().unwrap());
     assert!(to_bytes(stalled.into_body(), 1 << 20).await.is_err(), "the answer breaks off");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_no_reader_any_more_when_the_access_is_published_gets_nothing() {
+    // [Q-5] [S-43]
+    let mut server = server(Setting::default()).await;
+    server.gateway(2).await;
+    server.published(5).await;
+    server.fakes[0].script(|script| script.says = Some((503, "text/plain", Vec::new())));
+    let (old, new) = (reader_sign("supervisor"), Seed::new("new.example", KeyKind::Ed25519, [77; 32]).unwrap());
+    let charter = second_charter(&server.keys, &mut server.operator, &server.supervisor, &new);
+    let (asked, replaced) = (request(0, 5), async {
+        let admission = server.app.admission.get().unwrap();
+        until(|| admission.with_state(|state| state.size().get() == 7)).await;
+        let replaced = || admission.with_state(|state| state.readers().iter().any(|reader| reader.sign == new.vkey()));
+        let publish = async {
+            until(replaced).await;
+            server.fakes[0].script(|script| script.says = None);
+        };
+        tokio::join!(server.submit(&charter), publish).0
+    });
+    let (answer, replaced) = tokio::join!(server.read(&asked, &old), replaced);
+    assert_eq!(replaced.status, 201, "{}", replaced.text());
+    assert_eq!(answer.code(), "reader-unknown");
+    assert_eq!(server.read(&request(0, 5), &old).await.code(), "reader-unknown");
+    assert_eq!(server.read(&request(0, 5), &new).await.status, StatusCode::OK);
+}
+
+/// Waits until something is so.
+async fn until(is_so: impl Fn() -> bool) {
+    let waited = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), waited).await.unwrap();
 }
