@@ -332,7 +332,11 @@ impl Vault {
                 }
                 // The readers changed, or the hour ended, since the key was looked at.
                 Err(NotTaken::Refused(Refusal::SealingKey(_))) if again => again = false,
-                Err(not_taken) => return Err(not_taken),
+                Err(not_taken) => {
+                    // The next access looks at it again.
+                    *window = Some(open);
+                    return Err(not_taken);
+                }
             }
         }
     }
@@ -559,6 +563,39 @@ mod tests {
         let values = reading(1).values(now).unwrap();
         assert_eq!(values.text(Field::Purpose), Some("PROVIDER_REVIEW"));
         assert_eq!(*values.get(Field::ObjectCount), Value::Int(6));
+    }
+
+    #[test]
+    fn an_access_for_which_there_is_no_room_costs_no_key() {
+        // [S-44]
+        let dir = tempfile::tempdir().unwrap();
+        let keys = Arc::new(LogKeys::generate(dir.path(), ORIGIN, None).unwrap());
+        let admission = Arc::new(
+            Admission::new(
+                keys.origin().clone(),
+                begun(&keys),
+                Arc::new(Nothing),
+                Box::new(|_| None),
+                Arc::new(crate::metrics::Metrics::new()),
+                Box::new(|| {}),
+            )
+            .with_pool_entries_max(1),
+        );
+        let vault = Vault::new(keys, Arc::clone(&admission));
+        let reading = |number: u8| Reading {
+            reader: "vault".to_owned(),
+            role: Role::Vault,
+            purpose: "a look".to_owned(),
+            from: 3,
+            to: 9,
+            id: Hash::of(&[number]),
+        };
+        let now = Time::now().get() * 1_000;
+        let full = vault.access(&reading(1), now).unwrap_err();
+        assert!(matches!(full, NotTaken::Refused(Refusal::QuorumUnavailable(_))), "{full:?}");
+        assert_eq!(admission.take().len(), 1, "the sealing key");
+        let event = vault.access(&reading(1), now).unwrap().place.event;
+        assert_eq!((event.statement.header.seq.unwrap(), event.statement.sealed.unwrap().key), (2, 1));
     }
 
     /// An index of nothing: all that is logged is in the pool.
