@@ -16,8 +16,8 @@ use vitrine_spec::words::Name;
 
 use crate::layout;
 use crate::limits::{
-    ATTACHMENT_KEPT_SECONDS, ATTACHMENT_PIECE_BYTES, ATTACHMENT_SPARED_SECONDS, ATTACHMENTS_WAITING_BYTES_MAX,
-    ATTACHMENTS_WAITING_MAX,
+    ATTACHMENT_KEPT_SECONDS, ATTACHMENT_PIECE_BYTES, ATTACHMENT_SPARED_SECONDS, ATTACHMENTS_COMING_OF_ISSUER_MAX,
+    ATTACHMENTS_WAITING_BYTES_MAX, ATTACHMENTS_WAITING_MAX,
 };
 use crate::store::{Store, StoreError, Unnamed};
 use crate::time::Time;
@@ -236,39 +236,53 @@ impl Attachments {
         let mut putting = Putting {
             attachments: Arc::clone(self),
             object: None,
-            counted: false,
+            counted: None,
             digest: Context::new(&SHA256),
             got: 0,
             request,
         };
-        if self.find(&putting.request.sha256, now).is_some() {
-            return Ok(putting);
+        let here = self.find(&putting.request.sha256, now).is_some();
+        let mut inner = self.inner();
+        let issuer = putting.request.issuer.clone();
+        // What is here already has no room to ask for, but it takes a place while it comes.
+        let bytes = if here { 0 } else { putting.request.size };
+        let places = inner.coming.get(&issuer).map_or(0, |coming| coming.count);
+        if places >= ATTACHMENTS_COMING_OF_ISSUER_MAX {
+            return Err(PutError::Refused(Refusal::Rate(format!("{places} attachments of {issuer} come in already"))));
         }
-        {
-            let mut inner = self.inner();
-            let Share { bytes, count } = inner.share(&putting.request.issuer);
-            let wanted = bytes.saturating_add(putting.request.size);
-            if wanted > ATTACHMENTS_WAITING_BYTES_MAX || count >= ATTACHMENTS_WAITING_MAX {
-                return Err(PutError::Refused(Refusal::Quota(format!(
-                    "{} attachments of {bytes} bytes that {} put are named by no published event yet; with this one it \
-                     would be {wanted} bytes, at most {ATTACHMENTS_WAITING_MAX} of {ATTACHMENTS_WAITING_BYTES_MAX} bytes \
-                     may wait",
-                    count, putting.request.issuer
-                ))));
-            }
-            // What is on its way may come whole: together it must leave the disk as free as everything else does.
-            let on_the_way = inner.coming.values().map(|share| share.bytes).sum::<u64>();
-            let least = self.free_bytes_min.saturating_add(on_the_way).saturating_add(putting.request.size);
-            if let Some(free) = self.told(self.store.free_bytes())?.filter(|free| *free < least) {
-                return Err(PutError::Refused(Refusal::DiskFull { free, least }));
-            }
-            let coming = inner.coming.entry(putting.request.issuer.clone()).or_default();
-            coming.bytes = coming.bytes.saturating_add(putting.request.size);
-            coming.count += 1;
-            putting.counted = true;
+        if !here {
+            self.check_room(&inner, &putting.request)?;
         }
-        putting.object = Some(self.told(self.store.begin())?);
+        let coming = inner.coming.entry(issuer).or_default();
+        coming.bytes = coming.bytes.saturating_add(bytes);
+        coming.count += 1;
+        putting.counted = Some(bytes);
+        drop(inner);
+        if !here {
+            putting.object = Some(self.told(self.store.begin())?);
+        }
         Ok(putting)
+    }
+
+    /// Whether the issuer's quota and the disk have room for one more.
+    fn check_room(&self, inner: &Inner, request: &AttachRequest) -> Result<(), PutError> {
+        let Share { bytes, count } = inner.share(&request.issuer);
+        let wanted = bytes.saturating_add(request.size);
+        if wanted > ATTACHMENTS_WAITING_BYTES_MAX || count >= ATTACHMENTS_WAITING_MAX {
+            return Err(PutError::Refused(Refusal::Quota(format!(
+                "{} attachments of {bytes} bytes that {} put are named by no published event yet; with this one it \
+                 would be {wanted} bytes, at most {ATTACHMENTS_WAITING_MAX} of {ATTACHMENTS_WAITING_BYTES_MAX} bytes \
+                 may wait",
+                count, request.issuer
+            ))));
+        }
+        // What is on its way may come whole: together it must leave the disk as free as everything else does.
+        let on_the_way = inner.coming.values().map(|share| share.bytes).sum::<u64>();
+        let least = self.free_bytes_min.saturating_add(on_the_way).saturating_add(request.size);
+        match self.told(self.store.free_bytes())?.filter(|free| *free < least) {
+            Some(free) => Err(PutError::Refused(Refusal::DiskFull { free, least })),
+            None => Ok(()),
+        }
     }
 
     /// Published events name these: they wait no longer.
@@ -327,7 +341,8 @@ pub struct Putting {
     request: AttachRequest,
     /// `None` when it is here already: then its bytes are only compared.
     object: Option<Unnamed>,
-    counted: bool,
+    /// Bytes that count as on their way; `None` before it has a place.
+    counted: Option<u64>,
     digest: Context,
     got: u64,
 }
@@ -389,10 +404,10 @@ impl Drop for Putting {
             // `failed` was told; what has no name is deleted at the next open anyway.
             let _ = self.attachments.told(self.attachments.store.discard(object));
         }
-        if self.counted {
+        if let Some(bytes) = self.counted {
             let mut inner = self.attachments.inner();
             if let Some(coming) = inner.coming.get_mut(&self.request.issuer) {
-                coming.bytes = coming.bytes.saturating_sub(self.request.size);
+                coming.bytes = coming.bytes.saturating_sub(bytes);
                 coming.count = coming.count.saturating_sub(1);
                 if coming.count == 0 {
                     inner.coming.remove(&self.request.issuer);
@@ -543,6 +558,28 @@ mod tests {
         let over = attachments.begin(large(1), Time::new(5)).err().unwrap();
         assert!(matches!(&over, PutError::Refused(Refusal::DiskFull { least: u64::MAX, .. })), "{over}");
         assert!(attachments.inner().coming.is_empty());
+    }
+
+    #[test]
+    fn an_issuer_takes_some_of_the_places_and_not_all() {
+        // [S-41]
+        let world = World::new();
+        let now = Time::new(5);
+        world.put("farm", b"here", 5).unwrap();
+        let begin = |issuer, bytes: &[u8]| world.attachments.begin(request(issuer, bytes), now);
+        let mut open: Vec<Putting> = (0..ATTACHMENTS_COMING_OF_ISSUER_MAX - 1)
+            .map(|number| begin("farm", &number.to_be_bytes()).unwrap())
+            .collect();
+        open.push(begin("farm", b"here").unwrap());
+        for bytes in [&b"here"[..], b"new"] {
+            let over = begin("farm", bytes).err().unwrap();
+            assert!(matches!(&over, PutError::Refused(Refusal::Rate(_))), "{over}");
+        }
+        begin("review", b"new").unwrap();
+        open.pop();
+        begin("farm", b"new").unwrap();
+        open.clear();
+        assert!(world.attachments.inner().coming.is_empty());
     }
 
     #[test]

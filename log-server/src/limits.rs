@@ -79,6 +79,9 @@ pub const ATTACHMENTS_WAITING_BYTES_MAX: u64 = 4 << 30;
 /// Attachments of one issuer that no published event names [S-41]: 64 events with all that they may name.
 pub const ATTACHMENTS_WAITING_MAX: usize = 1_024;
 
+/// Attachments of one issuer that come in at once: a quarter of all [S-41].
+pub const ATTACHMENTS_COMING_OF_ISSUER_MAX: usize = 4;
+
 /// Seconds that an attachment waits for an event that names it [S-42].
 pub const ATTACHMENT_KEPT_SECONDS: u64 = 86_400;
 
