@@ -11,6 +11,7 @@ use crate::layout;
 use crate::log::Log;
 use crate::sealed::{self, SealedError, Span, Zeroed};
 use crate::settle::Fatal;
+use crate::store::Store;
 
 /// What one step of erasing did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,7 +41,7 @@ impl Log {
 
     fn try_erase_next(&mut self, due: &mut BTreeSet<LeafIndex>) -> Result<Erased, Fatal> {
         let Some(first) = due.first().copied() else { return Ok(Erased::default()) };
-        let Some(span) = sealed::find(&*self.store, first.get())? else {
+        let Some(span) = self.finder.find(&*self.store, first.get())? else {
             due.remove(&first);
             return Ok(Erased { missing: BTreeSet::from([first]), ..Erased::default() });
         };
@@ -49,23 +50,23 @@ impl Log {
         self.store.sync_folder(layout::TEMPORARY_FOLDER)?;
 
         let wanted: BTreeSet<LeafIndex> = due.iter().copied().filter(|index| span.holds(index.get())).collect();
-        let Zeroed { held, changed } = self.zero(span, &wanted)?;
+        let Zeroed { held, changed } = zero(&*self.store, span, &wanted)?;
         due.retain(|index| !wanted.contains(index));
         Ok(Erased { missing: &wanted - &held, done: held, anew: changed })
     }
+}
 
-    /// Zeroes records of one object, durably.
-    fn zero(&self, span: Span, wanted: &BTreeSet<LeafIndex>) -> Result<Zeroed, Fatal> {
-        let path = span.path();
-        let Some(mut bytes) = self.store.read(&path)? else { return Err(SealedError::Missing { path }.into()) };
-        let zeroed = sealed::zero(span, &mut bytes, wanted);
-        let zeroed = zeroed.map_err(|source| Fatal::from(SealedError::Frame { path: path.clone(), source }))?;
-        if zeroed.changed.is_empty() {
-            // Zeros that are seen may be of a process that was killed before it had synced their name.
-            self.store.sync_folder(layout::folder(&path))?;
-        } else {
-            self.store.put(&path, &bytes)?;
-        }
-        Ok(zeroed)
+/// Zeroes records of one object, durably.
+pub(crate) fn zero(store: &dyn Store, span: Span, wanted: &BTreeSet<LeafIndex>) -> Result<Zeroed, SealedError> {
+    let path = span.path();
+    let Some(mut bytes) = store.read(&path)? else { return Err(SealedError::Missing { path }) };
+    let zeroed = sealed::zero(span, &mut bytes, wanted);
+    let zeroed = zeroed.map_err(|source| SealedError::Frame { path: path.clone(), source })?;
+    if zeroed.changed.is_empty() {
+        // Zeros that are seen may be of a process that was killed before it had synced their name.
+        store.sync_folder(layout::folder(&path))?;
+    } else {
+        store.put(&path, &bytes)?;
     }
+    Ok(zeroed)
 }

@@ -27,6 +27,7 @@ use vitrine_spec::words;
 
 use crate::batch::{self, Item, Tip};
 use crate::config::{FOLLOW_AT_ONCE_MAX, FOLLOW_ROUNDS_MAX, READ_REQUEST_SECONDS};
+use crate::erase;
 use crate::fold;
 use crate::guard::evidence_folder;
 use crate::head::{Head, NO_STAGE};
@@ -37,7 +38,7 @@ use crate::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, TILE_WIDTH};
 use crate::log::SignedHead;
 use crate::open::{OpenError, Progress, Step, check_edge, delete_all, log_signed};
 use crate::reader::Reader;
-use crate::sealed::{self, SealedError, Span};
+use crate::sealed::{self, Finder, Span};
 use crate::store::{Files, FolderLock, OsDisk, Store};
 use crate::time::Time;
 pub use copy::{CopyError, Place};
@@ -445,20 +446,16 @@ impl Following<'_> {
     fn erase(&self, erased: &BTreeSet<LeafIndex>) -> Result<(), FollowError> {
         delete_all(&*self.store, layout::TEMPORARY_FOLDER)?;
         self.store.sync_folder(layout::TEMPORARY_FOLDER)?;
+        let mut finder = Finder::default();
         let mut due = erased.clone();
         while let Some(first) = due.first().copied() {
-            let Some(span) = sealed::find(&*self.store, first.get())? else {
-                due.remove(&first);
-                continue;
-            };
-            let path = span.path();
-            let Some(mut bytes) = self.store.read(&path)? else { return Err(SealedError::Missing { path }.into()) };
-            let zeroed = sealed::zero(span, &mut bytes, &due);
-            let zeroed = zeroed.map_err(|source| SealedError::Frame { path: path.clone(), source })?;
-            if !zeroed.changed.is_empty() {
-                self.store.put(&path, &bytes)?;
+            match finder.find(&*self.store, first.get())? {
+                Some(span) => {
+                    erase::zero(&*self.store, span, &due)?;
+                    due.retain(|index| !span.holds(index.get()));
+                }
+                None => drop(due.remove(&first)),
             }
-            due.retain(|index| !span.holds(index.get()));
         }
         Ok(())
     }

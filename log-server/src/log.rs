@@ -16,6 +16,7 @@ use crate::keys::LogKeys;
 use crate::layout;
 use crate::limits::COSIGNATURES_MAX;
 use crate::reader::Reader;
+use crate::sealed::Finder;
 pub use crate::settle::Fatal;
 use crate::settle::{Poison, Settler};
 use crate::store::Store;
@@ -67,6 +68,8 @@ pub struct Log {
     pub(crate) reader: Reader,
     pub(crate) settler: Settler,
     pub(crate) poison: Poison,
+    /// Objects of sealed records: those of the group that was erased in last.
+    pub(crate) finder: Finder,
 }
 
 impl Log {

@@ -23,6 +23,7 @@ use crate::layout;
 use crate::limits::HEAD_BYTES_MAX;
 use crate::log::{Log, Published, SignedHead};
 use crate::reader::Reader;
+use crate::sealed::Finder;
 use crate::settle::{Fatal, Poison, Settler};
 use crate::store::{Store, StoreError};
 use crate::time::Time;
@@ -291,6 +292,7 @@ impl Log {
             reader,
             settler,
             poison,
+            finder: Finder::default(),
         })
     }
 }

@@ -221,9 +221,27 @@ pub fn zero(span: Span, bytes: &mut [u8], wanted: &BTreeSet<LeafIndex>) -> Resul
     Ok(zeroed)
 }
 
-/// The object that stands for an entry, when there is one.
-pub fn find(store: &dyn Store, index: u64) -> Result<Option<Span>, StoreError> {
-    Ok(spans(store, index / SEALED_GROUP_ENTRIES)?.into_iter().find(|span| span.holds(index)))
+/// Finds objects, and keeps the names of the group it looked at last: to list a full group takes longer than to read one of
+/// its objects. For whoever alone adds objects.
+#[derive(Debug, Clone, Default)]
+pub struct Finder {
+    spans: Vec<Span>,
+}
+
+impl Finder {
+    /// The object that stands for an entry, when there is one.
+    pub fn find(&mut self, store: &dyn Store, index: u64) -> Result<Option<Span>, StoreError> {
+        if let Some(span) = self.known(index) {
+            return Ok(Some(span));
+        }
+        self.spans = spans(store, index / SEALED_GROUP_ENTRIES)?;
+        Ok(self.known(index))
+    }
+
+    fn known(&self, index: u64) -> Option<Span> {
+        let after = self.spans.partition_point(|span| span.first <= index);
+        self.spans.get(after.checked_sub(1)?).copied().filter(|span| span.holds(index))
+    }
 }
 
 /// The entry after the last that an object of the group of `first` stands for; `None` when it has no object.
@@ -395,10 +413,21 @@ mod tests {
                 assert_eq!(read(from, to), want, "{from} to {to}");
             }
         }
-        assert_eq!(find(&*store, 9).unwrap(), Some(Span { first: 9, end: 10 }));
-        assert_eq!(find(&*store, 100).unwrap(), Some(Span { first: 10, end: 65_536 }));
-        assert_eq!(find(&*store, 7).unwrap(), None);
-        assert_eq!(find(&*store, 70_000).unwrap(), None);
+        let mut finder = Finder::default();
+        assert_eq!(finder.find(&*store, 9).unwrap(), Some(Span { first: 9, end: 10 }));
+        assert_eq!(finder.find(&*store, 100).unwrap(), Some(Span { first: 10, end: 65_536 }));
+        assert_eq!(finder.find(&*store, 7).unwrap(), None);
+        assert_eq!(finder.find(&*store, 70_000).unwrap(), None);
+        assert_eq!(finder.find(&*store, 9).unwrap(), Some(Span { first: 9, end: 10 }));
+        store.delete(&path(10, 65_536)).unwrap();
+        assert!(finder.find(&*store, 100).unwrap().is_some(), "a group is not listed again for each of its objects");
+        store.put(&path(7, 8), &encode([(7, &b"7"[..])])).unwrap();
+        assert_eq!(
+            finder.find(&*store, 7).unwrap(),
+            Some(Span { first: 7, end: 8 }),
+            "but for one that it did not have"
+        );
+        assert_eq!(finder.find(&*store, 100).unwrap(), None);
 
         store.put(&path(65_536, 65_540), b"torn").unwrap();
         let mut records = Records::new(Arc::clone(&store), 0, 1 << 20);

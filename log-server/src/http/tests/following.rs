@@ -130,6 +130,20 @@ async fn a_copy_holds_all_of_a_running_log_and_catches_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_run_left_of_records_goes_with_the_next() {
+    // [S-45]: no erasure would find it
+    let server = server(Setting::default()).await;
+    server.gateway(1).await;
+    let (url, dir) = (server.listen().await, server.dir.path().join("copy"));
+    let options = server.options(&url, &dir);
+    run(&options).await.unwrap();
+    let left = dir.join("tmp/77");
+    std::fs::write(&left, b"a record").unwrap();
+    run(&options).await.unwrap();
+    assert!(!left.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_does_not_extend_the_copy_is_refused_with_both_sizes() {
     // [S-45]
     let first = server(Setting::default()).await;
