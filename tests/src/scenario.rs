@@ -11,6 +11,7 @@
 //! A word in double quotes or backquotes may hold blanks; `\n` and `\"` mean what they do elsewhere, in double quotes alone.
 //! `$NAME` is replaced, except in backquotes. Not here: what the commands do (`stage`).
 
+mod makers;
 pub mod stage;
 
 /// What an answer must hold besides its code.

@@ -1,7 +1,8 @@
 //! The commands of a story, played on a whole log with three witnesses.
 //!
 //! The binaries stand for themselves; `submit`, `build`, `add` and `open` are `log-client` with the arguments that every
-//! story would repeat. A story that begins with `log of accesses` has such a log. Nothing sleeps in place of a condition:
+//! story would repeat. A story that begins with `log of accesses` has such a log, one that begins with `log of either kind` is
+//! played on both, but for the lines that begin with `of-accesses` or `of-releases`. Nothing sleeps in place of a condition:
 //! `until` asks again until the answer is the one told.
 
 use std::collections::BTreeMap;
@@ -13,11 +14,14 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use vitrine_spec::edge::Edge;
+use vitrine_spec::envelope::{Envelope, Submission};
+use vitrine_spec::event::Event;
 use vitrine_spec::hash::{Hash, leaf_hash};
 use vitrine_spec::key::Seed;
-use vitrine_spec::request::ReadRequest;
-use vitrine_spec::words::Time;
+use vitrine_spec::request::{AttachRequest, ReadRequest};
+use vitrine_spec::words::{Name, Time};
 
+use super::makers::Makers;
 use super::{Line, Want, read};
 use crate::demo::product::now;
 use crate::harness::forge;
@@ -29,6 +33,12 @@ const BEFORE: &str = "until get /readyz -> 200 `\"published\":2`";
 
 /// The first line of a story about accesses.
 const ACCESSES: &str = "log of accesses";
+
+/// The first line of a story that is true of accesses and of releases.
+const EITHER: &str = "log of either kind";
+
+/// Bytes before a sealed record in an object of one: `zero` and `exchange` leave them.
+const FRAME: usize = 12;
 
 /// How long `until` waits before it asks again: only how soon a story goes on depends on it.
 const ASK_AGAIN: Duration = Duration::from_millis(20);
@@ -57,6 +67,9 @@ impl Answer {
 /// A log, its witnesses, and what a story has started and named.
 pub struct Stage {
     world: World,
+    /// The log takes accesses, not releases.
+    accesses: bool,
+    makers: Makers,
     /// Witnesses beside the three.
     others: BTreeMap<String, Server>,
     names: BTreeMap<String, String>,
@@ -71,10 +84,24 @@ pub struct Stage {
 /// The line, what was told and what came.
 pub fn play(folder: &Path, text: &str) -> Result<(), String> {
     let lines = read(text)?;
-    let accesses = lines.first().is_some_and(|line| line.text.trim() == ACCESSES);
-    let world = if accesses { World::create_access } else { World::create };
-    let mut stage = Stage::new(world(folder, "story.example/log")?)?;
-    for line in read(BEFORE)?.iter().chain(lines.iter().skip(usize::from(accesses))) {
+    let (kinds, lines): (&[bool], &[Line]) = match lines.split_first() {
+        Some((first, rest)) if first.text.trim() == ACCESSES => (&[true], rest),
+        Some((first, rest)) if first.text.trim() == EITHER => (&[false, true], rest),
+        Some(_) | None => (&[false], &lines),
+    };
+    for accesses in kinds {
+        let (name, world) = if *accesses {
+            ("accesses", World::create_access(&folder.join("accesses"), "story.example/log"))
+        } else {
+            ("releases", World::create(&folder.join("releases"), "story.example/log"))
+        };
+        play_on(Stage::new(world?, *accesses)?, lines).map_err(|why| format!("log of {name}, {why}"))?;
+    }
+    Ok(())
+}
+
+fn play_on(mut stage: Stage, lines: &[Line]) -> Result<(), String> {
+    for line in read(BEFORE)?.iter().chain(lines) {
         stage.line(line).map_err(|why| format!("line {}: {}\n{why}", line.number, line.text))?;
     }
     if stage.begun.is_some() {
@@ -85,7 +112,7 @@ pub fn play(folder: &Path, text: &str) -> Result<(), String> {
 }
 
 impl Stage {
-    fn new(world: World) -> Result<Stage, String> {
+    fn new(world: World, accesses: bool) -> Result<Stage, String> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
         let client = reqwest::Client::builder()
             .timeout(PATIENCE)
@@ -99,16 +126,23 @@ impl Stage {
             ("NOW", now().to_string()),
         ];
         let names = names.map(|(name, value)| (name.to_owned(), value)).into();
-        Ok(Stage { world, others: BTreeMap::new(), names, begun: None, runtime, client })
+        let (makers, others) = (Makers::default(), BTreeMap::new());
+        Ok(Stage { world, accesses, makers, others, names, begun: None, runtime, client })
     }
 
     fn line(&mut self, line: &Line) -> Result<(), String> {
         let words: Vec<String> =
             line.words.iter().map(|word| if word.open { self.named(&word.text) } else { word.text.clone() }).collect();
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let words = match words.split_first() {
+            Some((&"of-accesses", rest)) if self.accesses => rest,
+            Some((&"of-releases", rest)) if !self.accesses => rest,
+            Some((&("of-accesses" | "of-releases"), _)) => return Ok(()),
+            _ => words.as_slice(),
+        };
         let (again, words) = match words.split_first() {
             Some((&"until", rest)) => (true, rest),
-            _ => (false, words.as_slice()),
+            _ => (false, words),
         };
         let until = Instant::now() + PATIENCE;
         loop {
@@ -169,11 +203,20 @@ impl Stage {
                 let begun = self.begun.take().ok_or("nothing was begun")?;
                 begun.join().map_err(|_| "what was begun panicked")?.map(Answer::from)
             }
+            ["let", name, "id", file] if let Ok(sent) = self.sent(file) => {
+                self.names.insert((*name).to_owned(), sent.envelope.id().hex());
+                Ok(Answer::done())
+            }
             ["let", name, "id", file] => {
                 let shown = run(&self.world.folder, "log-client", ["--json", "show", file])?.expect_code(0)?;
                 let id = shown.out.split_once("\"event_id\":").map(|(_, rest)| rest.trim_start());
                 let id = id.and_then(|rest| rest.split('"').nth(1)).ok_or("no event_id is shown")?.to_owned();
                 self.names.insert((*name).to_owned(), id);
+                Ok(Answer::done())
+            }
+            ["let", name, "lookup", file] => {
+                let found = self.lookup(file)?;
+                self.names.insert((*name).to_owned(), found);
                 Ok(Answer::done())
             }
             ["let", name, "sha256", file] => {
@@ -190,7 +233,13 @@ impl Stage {
                 let text = self.world.read(name)?;
                 Ok(Answer { code: Some(0), said: text.clone(), body: text })
             }
-            ["build", issuer, name] => self.build(issuer, name).map(|()| Answer::done()),
+            ["join", issuer] if self.accesses => {
+                self.makers.join_of_accesses(&self.world, issuer).map(|()| Answer::done())
+            }
+            ["join", issuer] => Makers::join_of_builds(&self.world, issuer).map(|()| Answer::done()),
+            ["make", issuer, name] => self.make(issuer, name).map(|()| Answer::done()),
+            ["build", issuer, name, more @ ..] => self.build(issuer, name, more).map(|()| Answer::done()),
+            ["attach", issuer, file] => self.attach(issuer, file),
             ["add", issuer, count] => self.add(issuer, count.parse().map_err(|_| "no number")?),
             ["start" | "stop" | "kill", ..] => self.process(words),
             ["get", path] => {
@@ -208,7 +257,9 @@ impl Stage {
             }
             ["read-sealed", key, from, to, how @ ..] => self.read_sealed(key, from, to, how),
             ["add-checkpoint", witness, old, size, rest @ ..] => self.add_checkpoint(witness, old, size, rest),
-            ["copy" | "move" | "delete" | "truncate" | "flip" | "same" | "write", ..] => self.files(words),
+            ["copy" | "move" | "delete" | "truncate" | "flip" | "same" | "write" | "zero" | "exchange", ..] => {
+                self.files(words)
+            }
             _ => {
                 let (program, arguments) = self.program(words)?;
                 run(&self.world.folder, &program, &arguments).map(Answer::from)
@@ -234,11 +285,12 @@ impl Stage {
     }
 
     /// Makes `<name>.json`, a build by an issuer whose builder is `https://<issuer>.example/farm`.
-    fn build(&self, issuer: &str, name: &str) -> Result<(), String> {
+    fn build(&self, issuer: &str, name: &str, more: &[&str]) -> Result<(), String> {
         self.world.write(name, name)?;
         let (builder, number) = (format!("builder_id=https://{issuer}.example/farm"), format!("invocation_id={name}"));
         let (from, to) = (format!("started={}", now()), format!("finished={}", now()));
-        let mut more = vec!["--file", name, "--field", "purl=pkg:generic/story@1.0", "--field", "source.uri=git:story"];
+        let mut more = more.to_vec();
+        more.extend(["--file", name, "--field", "purl=pkg:generic/story@1.0", "--field", "source.uri=git:story"]);
         more.extend(["--field", "source.digest.gitTree=0123456789abcdef0123456789abcdef01234567"]);
         more.extend(["--field", "build_type=https://story.example/type"]);
         more.extend(["--field", "build_site=CH-ZH-1", "--field", "signing_site=CH-ZH-1"]);
@@ -246,12 +298,58 @@ impl Stage {
         self.world.event("build", issuer, &format!("{name}.json"), &more)
     }
 
-    /// Logs so many builds at once.
-    fn add(&self, issuer: &str, count: usize) -> Result<Answer, String> {
+    /// Makes `<name>.json`, the next event of an issuer, and `<name>`, of which its subject is the digest.
+    fn make(&mut self, issuer: &str, name: &str) -> Result<(), String> {
+        if self.accesses {
+            return self.makers.access(&self.world, issuer, name);
+        }
+        self.build(issuer, name, &[])?;
+        let (key, file) = (format!("{issuer}.key"), format!("{name}.json"));
+        self.world.client(&["event", "sign", "--key", &key, &file])?.expect_code(0).map(|_| ())
+    }
+
+    /// How `/lookup` finds an event: by its place when it is of a sealed type, which no index holds by its identity.
+    fn lookup(&self, file: &str) -> Result<String, String> {
+        let envelope = match self.sent(file) {
+            Ok(sent) => sent.envelope,
+            Err(_) => Envelope::parse(self.world.read(file)?.as_bytes(), 1).map_err(|refusal| refusal.to_string())?,
+        };
+        let event = Event::read(envelope).map_err(|refusal| refusal.to_string())?;
+        Ok(match event.statement.header.place().filter(|_| event.statement.kind.is_sealed()) {
+            Some(at) => format!("issuer={}&epoch={}&seq={}", at.issuer, at.epoch, at.seq),
+            None => format!("event_id={}", event.id.hex()),
+        })
+    }
+
+    /// Puts a file into the log, for an event of the issuer to name.
+    fn attach(&self, issuer: &str, file: &str) -> Result<Answer, String> {
+        let bytes = fs::read(self.world.path(file)).map_err(|e| format!("{file}: {e}"))?;
+        let sha256 = Hash::of(&bytes);
+        let request = AttachRequest {
+            origin: self.world.origin.clone(),
+            sha256,
+            size: bytes.len() as u64,
+            media_type: "text/plain".to_owned(),
+            issuer: Name::new(issuer).ok_or("no name")?,
+            expires: Time::new(now() + 60),
+        };
+        let key = forge::key(&self.world.path(&format!("{issuer}.key")))?;
+        let authorization = request.authorization(&key).map_err(|e| e.to_string())?;
+        let url = format!("{}/attachments/{}", self.world.url(), sha256.hex());
+        self.send(self.client.put(url).header("authorization", authorization).body(bytes))
+    }
+
+    /// What is sent of an event, when a file holds that and not the event alone.
+    fn sent(&self, file: &str) -> Result<Submission, String> {
+        Submission::parse(self.world.read(file)?.as_bytes(), 1).map_err(|refusal| refusal.to_string())
+    }
+
+    /// Logs so many events at once.
+    fn add(&mut self, issuer: &str, count: usize) -> Result<Answer, String> {
         let taken = |number: &usize| self.world.path(&format!("add-{number}.json")).exists();
         let first = (1..).find(|number| !taken(number)).unwrap_or(1);
         let names: Vec<String> = (first..first + count).map(|number| format!("add-{number}")).collect();
-        names.iter().try_for_each(|name| self.build(issuer, name))?;
+        names.iter().try_for_each(|name| self.make(issuer, name))?;
         let files: Vec<String> = names.iter().map(|name| format!("{name}.json")).collect();
         let files: Vec<&str> = files.iter().map(String::as_str).collect();
         let (program, arguments) = self.program(&[&["submit", issuer], files.as_slice()].concat())?;
@@ -329,6 +427,9 @@ impl Stage {
     /// A body as it is written, or `event:FILE` for the submission of an event file.
     fn body(&self, text: &str) -> Result<Vec<u8>, String> {
         if let Some(file) = text.strip_prefix("event:") {
+            if let Ok(sent) = self.sent(file) {
+                return Ok(sent.print());
+            }
             return Ok(format!("{{\"envelope\":{}}}", self.world.read(file)?.trim_end()).into_bytes());
         }
         Ok(text.as_bytes().to_vec())
@@ -425,6 +526,15 @@ impl Stage {
             ["flip", name, at] => {
                 let at = Some(at.parse().map_err(|_| "no place in the file")?);
                 each(&path(name), &|bytes| flip(bytes, at)).map_err(fault)?;
+            }
+            ["zero", name] => {
+                each(&path(name), &|bytes| bytes.iter_mut().skip(FRAME).for_each(|byte| *byte = 0)).map_err(fault)?
+            }
+            ["exchange", one, other] => {
+                let (mut left, mut right) =
+                    (fs::read(path(one)).map_err(fault)?, fs::read(path(other)).map_err(fault)?);
+                left.iter_mut().zip(&mut right).skip(FRAME).for_each(|(left, right)| std::mem::swap(left, right));
+                fs::write(path(one), left).and_then(|()| fs::write(path(other), right)).map_err(fault)?;
             }
             ["same", one, other] => {
                 if fs::read(path(one)).map_err(fault)? != fs::read(path(other)).map_err(fault)? {
