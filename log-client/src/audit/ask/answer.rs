@@ -15,6 +15,9 @@ use crate::output::clean;
 /// Rows that an answer holds; the rest is counted, and then the answer is not complete.
 pub const ROWS_MAX: usize = 100_000;
 
+/// Bytes of the records in these rows: an issuer may fill each with 24 kB.
+pub const ROWS_BYTES_MAX: usize = 256 * 1024 * 1024;
+
 /// Rows of the table in `report.txt`; `report.json` has them all.
 const TEXT_ROWS: usize = 1_000;
 

@@ -12,7 +12,7 @@ use super::super::access::{Access, AccessSink, State, occurred};
 use super::super::facts::{Facts, HOUR_S};
 use super::super::report::Window;
 use super::super::runs::Runs;
-use super::answer::{Answer, Aside, Because, ROWS_MAX, Row, Undecided};
+use super::answer::{Answer, Aside, Because, ROWS_BYTES_MAX, ROWS_MAX, Row, Undecided};
 use super::filter::{AHEAD_S, Filter, Judged, json_of};
 use super::whole::{self, Reach};
 
@@ -34,6 +34,8 @@ pub struct Asked {
     reach: Reach,
     rows: Vec<Row>,
     rows_more: u64,
+    /// Bytes of records that may still become rows.
+    pub(super) room: usize,
     open: BTreeMap<(String, String), Runs>,
     /// The same of records from before the period, as their issuers say.
     before: BTreeMap<(String, String), Runs>,
@@ -55,6 +57,7 @@ impl Asked {
             reach,
             rows: Vec::new(),
             rows_more: 0,
+            room: ROWS_BYTES_MAX,
             open: BTreeMap::new(),
             before: BTreeMap::new(),
             aside: BTreeMap::new(),
@@ -78,7 +81,13 @@ impl Asked {
             Judged::Open(why) => self.leave_open(&access.issuer, why, access.index),
             Judged::Aside(why) => self.aside.entry(why).or_default().add(access.index),
             Judged::Found(_) if self.rows.len() >= ROWS_MAX => self.rows_more += 1,
-            Judged::Found(added) => self.rows.push(row(access, values, added)),
+            Judged::Found(added) => match self.room.checked_sub(values.to_value().to_jcs().len()) {
+                Some(room) => {
+                    self.room = room;
+                    self.rows.push(row(access, values, added));
+                }
+                None => (self.room, self.rows_more) = (0, self.rows_more + 1),
+            },
         }
     }
 

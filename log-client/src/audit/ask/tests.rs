@@ -578,6 +578,17 @@ fn q17_finds_every_read_of_the_vault() {
 }
 
 #[test]
+fn rows_that_are_too_much_for_memory_are_counted() {
+    let rows: Vec<Access> = (10..14).map(|index| access(index, &[of("EU"), at("RU", "badge")])).collect();
+    let mut asked = Asked::new(Box::new(q1()), REACH);
+    asked.room = 400;
+    rows.iter().for_each(|row| asked.see(row));
+    let answer = asked.finish(&facts(&rows));
+    assert_eq!((found(&answer), answer.found()), (vec![10, 11], 4));
+    assert!(against(&answer)[0].starts_with("2 more were found than one answer holds"), "{:?}", against(&answer));
+}
+
+#[test]
 fn disowned_rows_say_so() {
     let rows = [access(10, &[of("EU"), at("RU", "badge")])];
     let mut facts = facts(&rows);
