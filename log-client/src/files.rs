@@ -93,8 +93,22 @@ pub fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
 
 /// Writes the result of a command: to `path`, replacing it, or to standard output when there is none or it is `-`.
 pub fn emit(path: Option<&Path>, bytes: &[u8], out: &crate::output::Out) -> Result<(), Failure> {
+    emit_with(path, bytes, out, replace)
+}
+
+/// The same for its owner's eyes alone: who else sees it, whoever hands it on decides.
+pub fn emit_private(path: Option<&Path>, bytes: &[u8], out: &crate::output::Out) -> Result<(), Failure> {
+    emit_with(path, bytes, out, replace_private)
+}
+
+fn emit_with(
+    path: Option<&Path>,
+    bytes: &[u8],
+    out: &crate::output::Out,
+    put: fn(&Path, &[u8]) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     match path {
-        Some(path) if path != Path::new("-") => replace(path, bytes),
+        Some(path) if path != Path::new("-") => put(path, bytes),
         Some(_) | None => {
             out.data(bytes);
             Ok(())
@@ -154,6 +168,17 @@ pub fn trust_dir(given: Option<&Path>) -> Result<PathBuf, Failure> {
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn what_shows_people_is_its_owners_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, out) = (dir.path().join("opening.json"), crate::output::Out::new(true));
+        let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        emit(Some(&path), b"x", &out).unwrap();
+        assert_eq!(mode(), 0o644);
+        emit_private(Some(&path), b"x", &out).unwrap();
+        assert_eq!(mode(), 0o600, "also in place of one that others could read");
+    }
 
     #[test]
     fn reads_are_bounded_and_name_the_file() {

@@ -86,7 +86,7 @@ pub fn run(args: Open, out: &Out) -> Result<Exit, Failure> {
         return Ok(show(index, &event, &opened.values, out));
     }
     let opening = Opening::make(event.id, &opened.key, &opened.values, &args.fields);
-    files::emit(args.out.as_deref(), &opening.print(), out)?;
+    files::emit_private(args.out.as_deref(), &opening.print(), out)?;
     let shown: Vec<&str> = args.fields.iter().map(|field| field.name()).collect();
     let mut report = Report::done("open.opening", format!("entry {index} shows {}", shown.join(", ")))
         .checked("the record is that of the leaf, and all 24 commitments follow from its key")
