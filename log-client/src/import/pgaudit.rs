@@ -211,7 +211,14 @@ impl Session {
     fn found(&self, line: &Line, mapping: &Mapping) -> Result<Found, Refused> {
         let mut found = Found::new();
         found.say(Slot::OccurredAt, instant(line.timestamp.as_deref().unwrap_or_default(), mapping)?);
-        found.say(Slot::Actor, line.user.as_deref().unwrap_or_default());
+        let user = line.user.as_deref().unwrap_or_default();
+        if user.starts_with("service:") {
+            // Whoever names users must not say what is code: that is for the staff table.
+            found.say(Slot::Actor, format!("user:{user}"));
+            found.also_actor = vec![user.to_owned()];
+        } else {
+            found.say(Slot::Actor, user);
+        }
         let session = line.session_id.as_deref().unwrap_or_default();
         found.say(Slot::Session, session);
         found.say(Slot::Role, self.role.as_deref().unwrap_or_default());
@@ -302,6 +309,11 @@ fn instant(text: &str, mapping: &Mapping) -> Result<String, Refused> {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use vitrine_spec::fields::Field;
+    use vitrine_spec::json::Value;
+
+    use super::super::counts::Counts;
+    use super::super::found::values;
     use super::*;
 
     const AT: &str = "2026-11-24 08:00:00.123 UTC";
@@ -359,6 +371,25 @@ mod tests {
         );
         // Without log_rows there is no tenth field.
         assert_eq!(log.audit("2,1,READ,SELECT,TABLE,eu.t,SELECT 1,<not logged>").unwrap().get(Slot::ObjectCount), None);
+    }
+
+    #[test]
+    fn a_user_who_is_called_a_service_is_one_when_the_staff_table_says_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let (staff, file) = (dir.path().join("staff.csv"), dir.path().join("mapping.toml"));
+        std::fs::write(&staff, "actor,id\nservice:scanner,service:scanner\n").unwrap();
+        std::fs::write(&file, "staff = \"staff.csv\"\n").unwrap();
+        let mut log = Log { mapping: Mapping::load(&file).unwrap(), ..Log::new() };
+        for (user, actor, automated) in
+            [("service:scanner", "service:scanner", Some(true)), ("service:me", "user:service:me", None)]
+        {
+            let message = "AUDIT: SESSION,1,1,READ,SELECT,TABLE,eu.t,SELECT 1,<not logged>,3";
+            let found = log.next(serde_json::json!({"message": message, "user": user})).unwrap();
+            let values = values(&found, &log.mapping, None, &mut Counts::default()).unwrap();
+            assert_eq!(values.text(Field::Actor), Some(actor));
+            let said = values.get(Field::Automated).get("automated").cloned();
+            assert_eq!(said, automated.map(Value::Bool), "{user}");
+        }
     }
 
     #[test]
