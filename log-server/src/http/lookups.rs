@@ -105,10 +105,11 @@ enum Wanted {
     Digest(Hash),
     Purl(String),
     Id(EventId),
+    Attachment(Hash),
     Position(String, u32, u64),
 }
 
-/// `GET /lookup`: one of `sha256`, `purl`, `event_id`, or `issuer`, `epoch` and `seq`.
+/// `GET /lookup`: one of `sha256`, `purl`, `event_id`, `attachment` (the first event that names it), or `issuer`, `epoch` and `seq`.
 pub(super) async fn lookup(State(app): State<Arc<App>>, Query(query): Query<Fields>) -> Result<Response, Problem> {
     let wanted = wanted(&query)?;
     let published = indexed(&app).await?;
@@ -141,6 +142,10 @@ fn wanted(query: &Fields) -> Result<Wanted, Problem> {
         let id = Hash::from_hex(id).map_err(|error| Problem::request(format!("event_id: {error}")))?;
         return Ok(Wanted::Id(EventId(id)));
     }
+    if let Some(digest) = one("attachment") {
+        let digest = Hash::from_hex(digest).map_err(|error| Problem::request(format!("attachment: {error}")))?;
+        return Ok(Wanted::Attachment(digest));
+    }
     only(query, &["issuer", "epoch", "seq"])?;
     match (query.get("issuer"), number(query, "epoch")?, number(query, "seq")?) {
         (Some(issuer), Some(epoch), Some(seq)) => {
@@ -148,7 +153,9 @@ fn wanted(query: &Fields) -> Result<Wanted, Problem> {
                 u32::try_from(epoch).map_err(|_| Problem::request(format!("epoch {epoch} is above {}", u32::MAX)))?;
             Ok(Wanted::Position(issuer.clone(), epoch, seq))
         }
-        _ => Err(Problem::request("look up by one of `sha256`, `purl`, `event_id`, or by `issuer`, `epoch` and `seq`")),
+        _ => Err(Problem::request(
+            "look up by one of `sha256`, `purl`, `event_id`, `attachment`, or by `issuer`, `epoch` and `seq`",
+        )),
     }
 }
 
@@ -158,6 +165,7 @@ fn find(index: &Index, wanted: &Wanted) -> Result<Vec<LeafIndex>, Problem> {
         Wanted::Digest(digest) => index.by_digest(digest),
         Wanted::Purl(purl) => index.by_purl(purl),
         Wanted::Id(id) => index.by_id(id).map(one),
+        Wanted::Attachment(digest) => index.attachment(digest).map(|first| first.into_iter().collect()),
         Wanted::Position(issuer, epoch, seq) => index.by_position(issuer, *epoch, *seq).map(one),
     }
     .map_err(Problem::internal)

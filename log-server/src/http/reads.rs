@@ -128,7 +128,7 @@ const PATHS: &str = "
   GET  /kept/<YYYY>/<MM>/<DD>/<HH>        the first checkpoint of that hour (UTC)
   GET  /charter  /policy  /issuers/<name> who runs and uses this log
   GET  /events/<i>  /events/<i>.tlog-proof
-  GET  /lookup?sha256=|purl=|event_id=|issuer=&epoch=&seq=
+  GET  /lookup?sha256=|purl=|event_id=|attachment=|issuer=&epoch=&seq=
   GET  /proof/inclusion?index=&size=      GET /proof/consistency?from=&to=
   POST /events[?check=1]                  submit a signed event (application/json) or many (application/x-ndjson)
   GET  /sealed/<i>-<j>                    sealed records, for the charter's readers (Authorization: DSSE)

@@ -44,7 +44,11 @@ async fn a_document_is_put_named_and_then_read() {
     assert_eq!((again.status, again.json()["new"].as_bool()), (StatusCode::OK, Some(false)));
     let hidden = server.get(&path).await;
     assert_eq!((hidden.code().as_str(), hidden.header("cache-control")), ("not-found", "no-store"));
+    let named = format!("/lookup?attachment={}", Hash::of(DOCUMENT).hex());
+    assert_eq!(server.get(&named).await.json()["entries"], json!([]));
     assert_eq!(server.submit(&build).await.status, 201);
+    let entries = server.get(&named).await.json()["entries"].take();
+    assert_eq!((entries.as_array().unwrap().len(), entries[0]["index"].as_u64()), (1, Some(2)), "{entries}");
     let answer = server.get(&path).await;
     assert_eq!((answer.status, answer.body.as_slice()), (StatusCode::OK, DOCUMENT));
     for (name, value) in [
