@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{charter, event, import, key, open, opening, policy, proof, show, submit, trust};
+use crate::commands::{attach, charter, event, import, key, open, opening, policy, proof, show, submit, trust};
 use crate::exit::{Exit, Failure};
 use crate::output::Out;
 
@@ -51,6 +51,8 @@ enum Command {
     Event(event::EventCommand),
     /// Put events into a log, each with its proof; what cannot be sent now waits in a spool
     Submit(submit::Submit),
+    /// Put documents into a log, for events to name
+    Attach(attach::Attach),
     /// Own one issuer's chain for many workers: each access is logged before it is made
     Gateway(Box<crate::gateway::Gateway>),
     /// Log what other systems recorded: accesses from CloudTrail, CSV, PostgreSQL with pgaudit
@@ -86,6 +88,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Policy(command) => policy::run(command, &out),
         Command::Event(command) => event::run(command, &out),
         Command::Submit(args) => submit::run(args, &out),
+        Command::Attach(args) => attach::run(&args, &out),
         Command::Gateway(args) => crate::gateway::run(*args, &out),
         Command::Import(args) => import::run(&args, &out),
         Command::Show(args) => show::run(args, &out),
@@ -142,6 +145,7 @@ mod tests {
             "event new",
             "event sign",
             "event verify",
+            "attach",
             "submit",
             "open",
             "opening verify",

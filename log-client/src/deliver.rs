@@ -137,18 +137,11 @@ impl<R: Remote, C: Clock> Courier<'_, R, C> {
                 Step::Onward => Later { why: "another writer takes every place first".to_owned(), ..Later::default() },
                 Step::Later(later) => later,
             };
-            // As long as the log says, but never in a rush, or 0.25, 0.5, 1, 2, 4, 8, 8 … seconds, the last one cut to what is
-            // left.
-            let left = self.clock.left();
-            let pause = pause.map_or_else(
-                || (PAUSE_MIN * (1 << attempt.min(5))).min(left),
-                |asked| asked.clamp(PAUSE_MIN, PAUSE_MAX),
-            );
-            attempt += 1;
-            if left.is_zero() || pause > left {
+            let Some(pause) = pause_before(attempt, pause, self.clock.left()) else {
                 (outcome.waiting, outcome.waiting_code) = (Some(why), code);
                 break;
-            }
+            };
+            attempt += 1;
             self.clock.pause(pause);
         }
         Ok(())
@@ -392,6 +385,15 @@ impl<R: Remote, C: Clock> Courier<'_, R, C> {
             Some(_) | None => Step::Onward,
         })
     }
+}
+
+/// How long to wait before an attempt after `attempt` others; none when `left` is too short for it.
+///
+/// As long as the log asks, but never in a rush, or 0.25, 0.5, 1, 2, 4, 8, 8 … seconds, the last one cut to what is left.
+pub fn pause_before(attempt: u32, asked: Option<Duration>, left: Duration) -> Option<Duration> {
+    let pause =
+        asked.map_or_else(|| (PAUSE_MIN * (1 << attempt.min(5))).min(left), |asked| asked.clamp(PAUSE_MIN, PAUSE_MAX));
+    (!left.is_zero() && pause <= left).then_some(pause)
 }
 
 fn later(error: &HttpError) -> Step {

@@ -211,6 +211,21 @@ pub struct Attached {
     pub name: Option<String>,
 }
 
+impl Attached {
+    /// `{sha256, size, media_type, name}`, as it stands in an event.
+    pub fn value(&self) -> Value {
+        let mut value = Value::object([
+            ("sha256", Value::Text(self.sha256.clone())),
+            ("size", number(self.size)),
+            ("media_type", Value::Text(self.media_type.clone())),
+        ]);
+        if let Some(name) = &self.name {
+            value.set("name", Value::Text(name.clone()));
+        }
+        value
+    }
+}
+
 /// Where the event stands in the issuer's chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Chain {
@@ -263,7 +278,7 @@ impl Draft {
         let mut predicate = Value::object([("hdr", self.header()), ("body", body)]);
         if !self.attachments.is_empty() {
             self.attachments.sort();
-            predicate.set("attachments", Value::Array(self.attachments.iter().map(attached).collect()));
+            predicate.set("attachments", Value::Array(self.attachments.iter().map(Attached::value).collect()));
         }
         Ok(EventFile::unsigned(Value::object([
             ("_type", Value::Text(STATEMENT_TYPE.to_owned())),
@@ -518,18 +533,6 @@ fn reference(reference: &Reference) -> Value {
     }
     if let Some(origin) = &reference.origin {
         value.set("origin", Value::Text(origin.clone()));
-    }
-    value
-}
-
-fn attached(attached: &Attached) -> Value {
-    let mut value = Value::object([
-        ("sha256", Value::Text(attached.sha256.clone())),
-        ("size", number(attached.size)),
-        ("media_type", Value::Text(attached.media_type.clone())),
-    ]);
-    if let Some(name) = &attached.name {
-        value.set("name", Value::Text(name.clone()));
     }
     value
 }

@@ -233,9 +233,27 @@ pub fn event_rows(event: &EventFile) -> Rows {
     for (label, value) in members(predicate.and_then(|predicate| predicate.get("sealed"))) {
         push(&format!("sealed {label}"), value);
     }
+    rows.extend(attachment_rows(event));
+    let mut push = |label: &str, value: String| rows.push((label.to_owned(), value));
     let signers: Vec<&str> = event.signers().collect();
     push("signed by", if signers.is_empty() { "nobody yet".to_owned() } else { signers.join(" ") });
     rows
+}
+
+/// The documents behind an event.
+pub fn attachment_rows(event: &EventFile) -> Rows {
+    let Some(Value::Array(attachments)) =
+        event.statement().get("predicate").and_then(|predicate| predicate.get("attachments"))
+    else {
+        return Vec::new();
+    };
+    let row = |attachment: &Value| {
+        let text = |name: &str| attachment.get(name).and_then(Value::as_text).unwrap_or("?");
+        let size = attachment.get("size").and_then(int).map_or_else(|| "?".to_owned(), |size| size.to_string());
+        let name = attachment.get("name").and_then(Value::as_text).map_or_else(String::new, |name| format!(", {name}"));
+        ("attachment".to_owned(), format!("{} {size} bytes, {}{name}", text("sha256"), text("media_type")))
+    };
+    attachments.iter().map(row).collect()
 }
 
 /// A reader of a charter, or of a wrap: its name, role, signing key, and the id of its sealing key.

@@ -9,10 +9,11 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 use vitrine_spec::envelope::Submission;
 use vitrine_spec::key::{KeyKind, Vkey};
+use vitrine_spec::limits::ATTACHMENT_BYTES_MAX;
 use vitrine_spec::text::{decimal, hex};
 use vitrine_spec::tlog_proof::TlogProof;
 use vitrine_spec::tree::LeafIndex;
-use vitrine_spec::words::is_name;
+use vitrine_spec::words::{is_name, is_text};
 
 use crate::draft::{At, Attached, Reference, Subject};
 use crate::event_file::EventFile;
@@ -229,8 +230,32 @@ pub fn attachment(text: &str) -> Result<Attached, Failure> {
             .side("given", text)
             .now("for example --attach application/json=provenance.json")
     })?;
-    let (sha256, size) = digest(Path::new(path))?;
-    let name = Path::new(path).file_name().map(|name| name.to_string_lossy().into_owned());
+    attached(media_type, Path::new(path))
+}
+
+/// A file as an attachment: what an event says of it, and the log asks for.
+pub fn attached(media_type: &str, path: &Path) -> Result<Attached, Failure> {
+    if !is_text(media_type, 100) {
+        return Err(Failure::usage("attach.media-type", "a media type is a text of 1 to 100 bytes")
+            .side("given", media_type)
+            .now("for example application/pdf"));
+    }
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+    if let Some(name) = name.as_deref().filter(|name| !is_text(name, 256)) {
+        return Err(Failure::usage("attach.name", "an event cannot hold the name of this file")
+            .side("file", path.display())
+            .side("its bytes", name.len())
+            .side("rule", "256 bytes at most, without control characters")
+            .now("give the file another name"));
+    }
+    // A longer one is not read to its end first.
+    if let Some(found) = path.metadata().ok().filter(|found| found.len() > ATTACHMENT_BYTES_MAX) {
+        return Err(Failure::usage("attach.size", "a file is larger than an attachment can be")
+            .side("file", path.display())
+            .side("its bytes", found.len())
+            .side("limit", ATTACHMENT_BYTES_MAX));
+    }
+    let (sha256, size) = digest(path)?;
     Ok(Attached { sha256, size, media_type: media_type.to_owned(), name })
 }
 

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
-use reqwest::{Client, Method, Response, StatusCode, Url};
+use reqwest::{Body, Client, Method, Response, StatusCode, Url};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use tokio::runtime::Runtime;
@@ -18,7 +18,9 @@ use crate::exit::{Exit, Failure};
 use crate::limits::{
     BATCH_ANSWER_BYTES_MAX, BUNDLE_BYTES_MAX, CHECKPOINT_BYTES_MAX, CODE_BYTES_MAX, CONNECT_TIMEOUT, ENTRY_BYTES_MAX,
     LOOKUP_BYTES_MAX, PARALLEL_READS, PROBLEM_BYTES_MAX, PROOF_BYTES_MAX, READ_TIMEOUT, SEALED_TIMEOUT, SUBMIT_TIMEOUT,
+    UPLOAD_BYTES_PER_S,
 };
+use crate::upload::{Nothing, Upload};
 
 /// Why a request brought no answer that can be used, sorted by who is at fault.
 #[derive(Debug, thiserror::Error)]
@@ -322,6 +324,37 @@ impl Log {
         self.post("events?check=1", "application/json", body, PROBLEM_BYTES_MAX)
     }
 
+    /// `PUT` of a file with an `Authorization`, read while it is sent.
+    ///
+    /// Who refuses it closes the connection while the file is still on its way, and the refusal can be lost with it: then the
+    /// same is asked without a byte, which is refused for the same reason, or for its length (`value`).
+    pub fn put_signed(&self, path: &str, authorization: &str, file: Upload) -> Result<Answer, HttpError> {
+        let (size, timeout) = (file.left(), Duration::from_secs(file.left() / UPLOAD_BYTES_PER_S));
+        let broken = match self.put(path, authorization, Body::wrap(file), SUBMIT_TIMEOUT + timeout) {
+            Err(broken @ HttpError::Unreachable { .. }) if size > 0 => broken,
+            ended => return ended,
+        };
+        match self.put(path, authorization, Body::wrap(Nothing), SUBMIT_TIMEOUT) {
+            Err(HttpError::Status { problem: Some(problem), .. }) if problem.code == "value" => Err(broken),
+            Err(refused @ HttpError::Status { .. }) => Err(refused),
+            Ok(_) | Err(_) => Err(broken),
+        }
+    }
+
+    fn put(&self, path: &str, authorization: &str, body: Body, timeout: Duration) -> Result<Answer, HttpError> {
+        self.runtime.block_on(async {
+            let url = self.join(path)?;
+            let request = self
+                .client
+                .request(Method::PUT, url.clone())
+                .timeout(timeout)
+                .header(AUTHORIZATION, authorization)
+                .header(CONTENT_TYPE, "application/octet-stream")
+                .body(body);
+            answer(&url, request.send().await, PROBLEM_BYTES_MAX).await
+        })
+    }
+
     fn post(&self, path: &str, content_type: &str, body: Vec<u8>, max: u64) -> Result<Answer, HttpError> {
         self.runtime.block_on(async {
             let url = self.join(path)?;
@@ -486,6 +519,42 @@ mod tests {
             asked.starts_with("GET /sealed/0-3 HTTP/1.1") && asked.contains("authorization: DSSE e30=\r\n"),
             "{asked}"
         );
+    }
+
+    #[test]
+    fn a_file_is_put_with_its_length_and_authorization() {
+        let (url, server) = serve(vec![text("201 Created", "", "{}")]);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "12345").unwrap();
+        let upload = Upload::open(file.path(), 5, indicatif::ProgressBar::hidden()).unwrap();
+        let answer = Log::new(&url).unwrap().put_signed("attachments/00", "DSSE e30=", upload).unwrap();
+        assert_eq!((answer.status, answer.body.as_slice()), (201, &b"{}"[..]));
+        let asked = server.join().unwrap().remove(0);
+        for wanted in ["PUT /attachments/00 HTTP/1.1", "authorization: DSSE e30=\r\n", "content-length: 5\r\n"] {
+            assert!(asked.contains(wanted), "{wanted}: {asked}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_that_a_broken_connection_took_along_is_asked_for_again() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "12345").unwrap();
+        let refusal = |code: &str| text("403 Forbidden", "", &format!(r#"{{"code":"{code}"}}"#));
+        let put = |answers: Vec<String>| {
+            let (url, server) = serve(answers);
+            let upload = Upload::open(file.path(), 5, indicatif::ProgressBar::hidden()).unwrap();
+            let error = Log::new(&url).unwrap().put_signed("attachments/00", "DSSE e30=", upload).unwrap_err();
+            let asked = server.join().unwrap().pop().unwrap();
+            assert!(asked.contains("transfer-encoding: chunked\r\n"), "{asked}");
+            error
+        };
+        let refused = put(vec![String::new(), refusal("signer-set")]);
+        assert!(
+            matches!(&refused, HttpError::Status { problem: Some(why), .. } if why.code == "signer-set"),
+            "{refused}"
+        );
+        let broken = put(vec![String::new(), refusal("value")]);
+        assert!(matches!(broken, HttpError::Unreachable { .. }), "{broken}");
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod verify_update;
 pub mod event_file;
 pub mod explain;
 pub mod answer;
+pub mod upload;
 pub mod http;
 pub mod place;
 pub mod draft;

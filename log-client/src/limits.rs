@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use vitrine_spec::limits::{ATTACH_EXPIRES_S, ATTACHMENT_BYTES_MAX, READ_EXPIRES_S};
+
 /// Bytes of a key file: two lines, the longer one `PRIVATE+KEY+` name (100) `+` hash (8) `+` base64 of 33 bytes (44).
 pub const KEY_FILE_BYTES_MAX: u64 = 4 * 1024;
 
@@ -80,6 +82,15 @@ pub const READ_ATTEMPTS: u32 = 5;
 /// Records that an audit keeps as evidence: enough to show what was served, and no second copy of the log.
 pub const RECORD_EVIDENCE_MAX: usize = 16;
 
+/// Seconds for which an attach request is signed; the log looks at it before the first byte, and clocks differ.
+pub const ATTACH_REQUEST_S: u64 = 600;
+
+/// Bytes of an attachment that are read and sent at once.
+pub const UPLOAD_PIECE_BYTES: usize = 64 * 1024;
+
+/// Bytes a second below which an attachment is given up: the longest takes an hour, which is how long the log waits.
+pub const UPLOAD_BYTES_PER_S: u64 = 300_000;
+
 /// Bytes of an opening: 24 fields, each a value of 1,024 bytes or a commitment, a salt of 44 characters, quotes and brackets.
 pub const OPENING_BYTES_MAX: u64 = 64 * 1024;
 
@@ -149,7 +160,8 @@ pub const PG_SESSIONS_MAX: usize = 65_536;
 const _: () = assert!(PROOF_BYTES_MAX > 63 * 45 + CHECKPOINT_BYTES_MAX + ENTRY_BYTES_MAX * 4 / 3 + 128);
 const _: () = assert!(OPENING_BYTES_MAX > 24 * (1_024 + 64));
 const _: () = assert!(SEALED_CHUNK_BYTES < SEALED_ENTRIES_MAX * 1_088, "bytes, not entries, end most reads");
-const _: () = assert!(READ_REQUEST_S < 300);
+const _: () = assert!(READ_REQUEST_S < READ_EXPIRES_S && ATTACH_REQUEST_S < ATTACH_EXPIRES_S);
+const _: () = assert!(ATTACHMENT_BYTES_MAX / UPLOAD_BYTES_PER_S < 3_600, "the log takes that long");
 const _: () = assert!(SUBMIT_TIMEOUT.as_secs() > 60, "the log's own answer comes first");
 const _: () = assert!(GATEWAY_BATCH_MAX + 2 <= BATCH_LINES_MAX && ACCESSES_PER_REQUEST_MAX <= GATEWAY_BATCH_MAX);
 const _: () = assert!(IMPORT_BATCH < BATCH_LINES_MAX, "an import's batch and its sealing key are one batch");

@@ -121,7 +121,7 @@ pub struct New {
     /// erasure of class `subject`: the pseudonym whose row was deleted from the vendor's table
     #[arg(long, value_name = "TEXT", conflicts_with = "targets")]
     subject_ref: Option<String>,
-    /// A document behind it: digest and size are taken from the file
+    /// A document behind it, put into the log with `log-client attach`: digest and size are taken from the file
     #[arg(long = "attach", value_name = "MEDIA/TYPE=PATH")]
     attachments: Vec<String>,
     /// Have the log judge it without writing it
@@ -256,7 +256,7 @@ pub fn run(args: New, out: &Out) -> Result<Exit, Failure> {
 }
 
 /// The origin in a log's checkpoint; the log judges every event against its own, so a wrong one is refused there.
-fn origin_of(log: &Log) -> Result<String, Failure> {
+pub(super) fn origin_of(log: &Log) -> Result<String, Failure> {
     let note = log.checkpoint()?;
     vitrine_spec::checkpoint::SignedCheckpoint::parse(&note).map(|signed| signed.origin().to_string()).map_err(
         |error| {

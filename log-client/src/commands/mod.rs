@@ -2,6 +2,7 @@
 //!
 //! Not here: `verify-update` and `audit`, which are modules of their own.
 
+pub mod attach;
 pub mod key;
 pub mod policy;
 pub mod event_new;

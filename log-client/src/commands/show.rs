@@ -11,8 +11,9 @@ use vitrine_spec::text::hex;
 use vitrine_spec::tree::LeafIndex;
 use vitrine_spec::wrap::reader_key_id;
 
+use crate::event_file::EventFile;
 use crate::exit::{Exit, Failure};
-use crate::explain::{Rows, Shown, classify, key_rows, one_line, reader_rows};
+use crate::explain::{Rows, Shown, attachment_rows, classify, key_rows, one_line, reader_rows};
 use crate::files;
 use crate::http::{self, Log};
 use crate::keyfile;
@@ -28,7 +29,7 @@ Examples:
   log-client show update.json.tlog-proof
   log-client show http://127.0.0.1:8080/checkpoint
   log-client show 17 --log http://127.0.0.1:8080
-  log-client show 9f86d081... --log http://127.0.0.1:8080     (a file's SHA-256 or an event_id)
+  log-client show 9f86d081... --log http://127.0.0.1:8080     (SHA-256 of a file or attachment, or an event_id)
   log-client show issuers --log http://127.0.0.1:8080 --policy policy")]
 pub struct Show {
     /// A file, an index, a digest (64 hex digits), a URL, or the word `issuers`
@@ -137,7 +138,9 @@ fn say(shown: Shown, out: &Out) -> Result<Exit, Failure> {
 /// A digest: the entries that the log says have it.
 fn digest(hex: &str, log: &Log, out: &Out) -> Result<Exit, Failure> {
     let mut rows: Rows = Vec::new();
-    for query in [format!("sha256={hex}"), format!("event_id={hex}")] {
+    let mut found = 0;
+    for name in ["sha256", "event_id", "attachment"] {
+        let query = format!("{name}={hex}");
         let bytes = log.lookup(&query)?;
         let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(|error| {
             Failure::new(Exit::Unreachable, "lookup.malformed", "the log's answer is not one")
@@ -147,7 +150,10 @@ fn digest(hex: &str, log: &Log, out: &Out) -> Result<Exit, Failure> {
         for entry in value["entries"].as_array().map(Vec::as_slice).unwrap_or_default() {
             let leaf = entry["leaf"].as_str().and_then(|text| vitrine_spec::text::unb64(text).ok()).unwrap_or_default();
             let index = entry["index"].as_u64().unwrap_or_default();
-            rows.push((format!("entry {index}"), one_line(&leaf)));
+            let as_what = if name == "attachment" { "the first to name this attachment: " } else { "" };
+            rows.push((format!("entry {index}"), format!("{as_what}{}", one_line(&leaf))));
+            rows.extend(EventFile::parse(&leaf).map(|event| attachment_rows(&event)).unwrap_or_default());
+            found += 1;
         }
         if value["more"].as_bool() == Some(true) {
             rows.push(("more".to_owned(), "the log has more entries than it shows".to_owned()));
@@ -159,7 +165,7 @@ fn digest(hex: &str, log: &Log, out: &Out) -> Result<Exit, Failure> {
             .side("log", log.url())
             .now("an absence is not proven: `audit` reads every entry"));
     }
-    let head = format!("{} entr{} with {hex}", rows.len(), if rows.len() == 1 { "y" } else { "ies" });
+    let head = format!("{found} entr{} with {hex}", if found == 1 { "y" } else { "ies" });
     rows.push((
         "complete".to_owned(),
         "unproven: what is shown can be proven (`show INDEX`), what is left out cannot".to_owned(),
