@@ -96,6 +96,8 @@ pub const SEALED_WAIT: Duration = Duration::from_secs(3_600);
 pub const SEALED_PIECE_BYTES: usize = 64 * 1024;
 /// How long a reader may take for one piece of them: then its place is another's, and what it has in memory is dropped.
 pub const SEALED_PIECE_WAIT: Duration = Duration::from_secs(60);
+/// Records that must be zero, after so many of which the server says at its start how many it still looks at.
+pub const ERASED_SAID_EVERY: usize = 10_000;
 /// How often attachments are looked at that no published event names.
 pub const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// How long a look-up waits for an index that is behind the published size.

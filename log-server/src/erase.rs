@@ -9,7 +9,7 @@ use vitrine_spec::tree::LeafIndex;
 
 use crate::layout;
 use crate::log::Log;
-use crate::sealed::{self, SealedError, Span, Zeroed};
+use crate::sealed::{self, Finder, SealedError, Span, Zeroed};
 use crate::settle::Fatal;
 use crate::store::Store;
 
@@ -49,22 +49,35 @@ impl Log {
         self.store.sync_folder(layout::STAGE_FOLDER)?;
         self.store.sync_folder(layout::TEMPORARY_FOLDER)?;
 
-        let wanted: BTreeSet<LeafIndex> = due.iter().copied().filter(|index| span.holds(index.get())).collect();
-        let Zeroed { held, changed } = zero(&*self.store, span, &wanted)?;
-        due.retain(|index| !wanted.contains(index));
+        let wanted = take_held(due, span);
+        let Zeroed { held, changed } = zero(&*self.store, &mut self.finder, span, &wanted)?;
         Ok(Erased { missing: &wanted - &held, done: held, anew: changed })
     }
 }
 
+/// Takes out of `due` what an object stands for; looks at nothing else, because very many may be due.
+pub(crate) fn take_held(due: &mut BTreeSet<LeafIndex>, span: Span) -> BTreeSet<LeafIndex> {
+    let held: BTreeSet<LeafIndex> = due.range(LeafIndex::new(span.first)..LeafIndex::new(span.end)).copied().collect();
+    for index in &held {
+        due.remove(index);
+    }
+    held
+}
+
 /// Zeroes records of one object, durably.
-pub(crate) fn zero(store: &dyn Store, span: Span, wanted: &BTreeSet<LeafIndex>) -> Result<Zeroed, SealedError> {
+pub(crate) fn zero(
+    store: &dyn Store,
+    finder: &mut Finder,
+    span: Span,
+    wanted: &BTreeSet<LeafIndex>,
+) -> Result<Zeroed, SealedError> {
     let path = span.path();
     let Some(mut bytes) = store.read(&path)? else { return Err(SealedError::Missing { path }) };
     let zeroed = sealed::zero(span, &mut bytes, wanted);
     let zeroed = zeroed.map_err(|source| SealedError::Frame { path: path.clone(), source })?;
     if zeroed.changed.is_empty() {
         // Zeros that are seen may be of a process that was killed before it had synced their name.
-        store.sync_folder(layout::folder(&path))?;
+        finder.sync(store, span)?;
     } else {
         store.put(&path, &bytes)?;
     }

@@ -451,8 +451,8 @@ impl Following<'_> {
         while let Some(first) = due.first().copied() {
             match finder.find(&*self.store, first.get())? {
                 Some(span) => {
-                    erase::zero(&*self.store, span, &due)?;
-                    due.retain(|index| !span.holds(index.get()));
+                    let wanted = erase::take_held(&mut due, span);
+                    erase::zero(&*self.store, &mut finder, span, &wanted)?;
                 }
                 None => drop(due.remove(&first)),
             }

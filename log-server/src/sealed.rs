@@ -226,6 +226,8 @@ pub fn zero(span: Span, bytes: &mut [u8], wanted: &BTreeSet<LeafIndex>) -> Resul
 #[derive(Debug, Clone, Default)]
 pub struct Finder {
     spans: Vec<Span>,
+    /// The names of the group were made durable since it was listed.
+    synced: bool,
 }
 
 impl Finder {
@@ -234,8 +236,18 @@ impl Finder {
         if let Some(span) = self.known(index) {
             return Ok(Some(span));
         }
-        self.spans = spans(store, index / SEALED_GROUP_ENTRIES)?;
+        *self = Finder { spans: spans(store, index / SEALED_GROUP_ENTRIES)?, synced: false };
         Ok(self.known(index))
+    }
+
+    /// Makes durable what the group of an object that was found holds: once, because whoever writes an object later makes it
+    /// durable itself.
+    pub fn sync(&mut self, store: &dyn Store, found: Span) -> Result<(), StoreError> {
+        if !self.synced {
+            store.sync_folder(layout::folder(&found.path()))?;
+            self.synced = true;
+        }
+        Ok(())
     }
 
     fn known(&self, index: u64) -> Option<Span> {
@@ -428,6 +440,16 @@ mod tests {
             "but for one that it did not have"
         );
         assert_eq!(finder.find(&*store, 100).unwrap(), None);
+
+        let span = finder.find(&*store, 7).unwrap().unwrap();
+        finder.sync(&*store, span).unwrap();
+        let group = folder.path().join("sealed/000");
+        std::fs::rename(&group, folder.path().join("aside")).unwrap();
+        std::fs::write(&group, b"no folder").unwrap();
+        finder.sync(&*store, span).unwrap();
+        assert!(Finder::default().sync(&*store, span).is_err(), "a group is not synced again for each of its objects");
+        std::fs::remove_file(&group).unwrap();
+        std::fs::rename(folder.path().join("aside"), &group).unwrap();
 
         store.put(&path(65_536, 65_540), b"torn").unwrap();
         let mut records = Records::new(Arc::clone(&store), 0, 1 << 20);

@@ -3,6 +3,7 @@
 //! Order: locks, socket, log (steps 1 to 4 of "Open"), reads, then on the writer's thread index, guard and batches.
 //! Not here: what each of them does.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use vitrine_spec::tree::TreeSize;
 
 use crate::admission::{Admission, Lookup};
 use crate::attachments::{Attachments, AttachmentsError};
-use crate::config::{Config, LEAVE_WAIT, READS_MAX, REQUEST_HEAD_WAIT, WITNESS_WAIT};
+use crate::config::{Config, ERASED_SAID_EVERY, LEAVE_WAIT, READS_MAX, REQUEST_HEAD_WAIT, WITNESS_WAIT};
 use crate::guard::{Guard, Guarded, evidence_folder, mark, marked, old_directory};
 use crate::http::{App, router};
 use crate::index::{Index, IndexError, Opened};
@@ -361,8 +362,13 @@ impl Starting {
             Opened::CaughtUp(size) => tracing::info!(%size, head = %head.size, "the index is caught up"),
             Opened::Rebuilt(why) => tracing::warn!("the index was rebuilt: {why}"),
         }
+        let said = Cell::new(usize::MAX);
         let erases = writer::erase_published(&mut log, &index, |left, erased| {
-            self.view.set_step(Step::Index(format!("{left} records that must be zero are to be looked at")));
+            // A line in the server's log, and there is one object or more for each batch that ever held such a record.
+            if left < said.get() {
+                self.view.set_step(Step::Index(format!("{left} records that must be zero are to be looked at")));
+                said.set(left.saturating_sub(ERASED_SAID_EVERY));
+            }
             self.view.metrics.erased_records.inc_by(erased.anew.len() as u64);
         })?;
         let index = Arc::new(index);
