@@ -26,6 +26,7 @@ use vitrine_spec::state::State;
 use vitrine_spec::statement::{Kind, Sealed};
 use vitrine_spec::words;
 use vitrine_spec::wrap::{self, ENCAPSULATION_RANDOMNESS_BYTES, WindowKey, WrapFor};
+use zeroize::Zeroizing;
 
 use crate::admission::{Admission, NotTaken, Place};
 use crate::keys::LogKeys;
@@ -144,7 +145,7 @@ fn sealing_key(
     origin: &str,
     seed: &Seed,
     window: &WindowKey,
-    randomness: &[[u8; ENCAPSULATION_RANDOMNESS_BYTES]],
+    randomness: &[Zeroizing<[u8; ENCAPSULATION_RANDOMNESS_BYTES]>],
     now: Time,
 ) -> Option<Vec<u8>> {
     let link = Link::of(state)?;
@@ -320,7 +321,7 @@ impl Vault {
                 }
                 other => other?,
             };
-            let key = RecordKey::new(random()?);
+            let key = RecordKey::new(*random()?);
             let made = self.admission.with_state(|state| {
                 access(state, self.origin(), self.keys.vault(), (&open.key, open.seq), &key, &values, now)
             });
@@ -355,7 +356,7 @@ impl Vault {
 
     /// Makes W and logs its sealing key.
     fn open_window(&self, now: Time) -> Result<Window, NotTaken> {
-        let key = WindowKey::new(random()?);
+        let key = WindowKey::new(*random()?);
         let count = self.admission.with_state(|state| state.readers().len());
         let randomness = (0..count).map(|_| random()).collect::<Result<Vec<_>, _>>()?;
         let made = self
@@ -387,9 +388,10 @@ impl Window {
     }
 }
 
-fn random<const N: usize>() -> Result<[u8; N], NotTaken> {
-    let mut bytes = [0; N];
-    match getrandom::fill(&mut bytes) {
+/// Wiped when it is dropped: whoever has what a wrap took opens the wrap, and with it the hour.
+fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, NotTaken> {
+    let mut bytes = Zeroizing::new([0; N]);
+    match getrandom::fill(&mut *bytes) {
         Ok(()) => Ok(bytes),
         Err(error) => Err(NotTaken::Failed(format!("the system gave no randomness: {error}"))),
     }
