@@ -131,13 +131,14 @@ fn throughput(world: &World, count: u64) -> Result<(), String> {
     bare(world, &access, &sample, rate)?;
     let usage = world.log.as_ref().map(|server| server.usage()).unwrap_or_default();
     let bytes = size_of(&world.path("log"))?;
+    let size = world.published()?;
     let mib = |bytes: u64| bytes / (1024 * 1024);
     println!(
-        "  log-server: resident {} MiB, at most {} MiB; {} MiB on disk, {:.0} bytes an access",
+        "  log-server after {size} entries: resident {} MiB, at most {} MiB; {} MiB on disk, {:.0} bytes an entry",
         mib(usage.resident_bytes),
         mib(usage.resident_max_bytes),
         mib(bytes),
-        bytes as f64 / logged as f64
+        bytes as f64 / size as f64
     );
     Ok(())
 }
