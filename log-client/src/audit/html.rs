@@ -177,7 +177,12 @@ impl Table {
                     Cell::Text(text) => esc(text),
                     Cell::Markup(markup) => markup.clone(),
                 };
-                let class = if *kind == Kind::Text && cell.len() <= SHORT { " class=\"short\"" } else { class(kind) };
+                let class = match kind {
+                    Kind::Text if cell.len() <= SHORT => " class=\"short\"",
+                    // It says itself where it may be broken.
+                    Kind::Text if cell.contains("<wbr>") => " class=\"parts\"",
+                    _ => class(kind),
+                };
                 let _ = write!(html, "<td{class}>{cell}</td>");
             }
             html.push_str("</tr>\n");
