@@ -244,7 +244,7 @@ fn an_imported_log_is_opened_by_its_reader_and_imported_once() {
     assert_eq!(
         answers,
         [
-            "369 found, complete",
+            "369 found, 2 cannot be decided, NOT complete",
             "62 found, 2 cannot be decided, NOT complete",
             "3 found, 7 cannot be decided, NOT complete",
         ]

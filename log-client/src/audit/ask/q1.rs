@@ -76,11 +76,19 @@ impl Filter for ForeignReads {
     fn judge(&self, _: &Access, values: &Values) -> Judged {
         let read = Tri::of(values.text(Field::Op) == Some("read"));
         let asked = read.and(is_of_region(values, &self.regions));
-        let outside = self.is_outside(values);
+        let is_code = is_automated(values) == Some(true);
+        let names_build = member(values, Field::Automated, "build").is_some();
+        let outside = match self.is_outside(values) {
+            Tri::Open(why) if is_code && !names_build => {
+                Tri::Open(format!("{why}, and no build says which code it was"))
+            }
+            outside => outside,
+        };
         match (asked, outside) {
             (Tri::No, _) | (_, Tri::No) => Judged::No,
-            // Only code without a place is set aside: a place outside is listed, whoever is said to have been there.
-            (_, Tri::Open(_)) if is_automated(values) == Some(true) => {
+            // Only code without a place is set aside, and only when q9 can ask which: a word alone would hide any read. A place
+            // outside is listed, whoever is said to have been there.
+            (_, Tri::Open(_)) if is_code && names_build => {
                 Judged::Aside("read by automated code that names no place: not by staff; q9 says whose code it was")
             }
             (asked, outside) => match asked.and(outside) {

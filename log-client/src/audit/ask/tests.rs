@@ -145,6 +145,9 @@ fn q1_finds_foreign_reads_and_nothing_else() {
 #[test]
 fn q1_lists_what_it_cannot_decide_unless_another_field_decides() {
     let service = (Field::Actor, "service:scanner".into());
+    let automated = |text: &str| (Field::Automated, object(text));
+    let build = "ab".repeat(32);
+    let code = automated(&format!(r#"{{"automated":true,"build":"{build}"}}"#));
     let rows = [
         access(10, &[of("EU")]),
         access(11, &[of("EU"), at("ZZ", "none")]),
@@ -156,10 +159,13 @@ fn q1_lists_what_it_cannot_decide_unless_another_field_decides() {
         access(17, &[of("US")]),                     // other data: wherever
         access(18, &[(Field::Op, "delete".into())]), // no read
         access(19, &[]),
-        access(20, &[of("EU"), service.clone()]), // code has no place, and is no staff
-        access(21, &[of("EU"), service, at("RU", "network")]),
+        access(20, &[of("EU"), service.clone(), code.clone()]), // code has no place, and is no staff
+        access(21, &[of("EU"), service.clone(), code, at("RU", "network")]),
         access(22, &[of("EU-DE"), at("RU", "badge")]),
         access(23, &[of("EUX"), at("RU", "badge")]),
+        access(24, &[of("EU"), service]), // said to be code, and not which
+        access(25, &[of("EU"), automated(r#"{"automated":true}"#)]),
+        access(26, &[of("EU"), automated(&format!(r#"{{"automated":false,"build":"{build}"}}"#))]),
     ];
     let answer = ask(q1(), &rows);
     assert_eq!(found(&answer), [21], "a place outside counts, whoever is said to have been there");
@@ -168,7 +174,8 @@ fn q1_lists_what_it_cannot_decide_unless_another_field_decides() {
         [
             ("actor_location_country is CH, and nothing says how that is known", "12".to_owned()),
             ("actor_location_country is ZZ, unknown", "11".to_owned()),
-            ("actor_location_country is null", "10".to_owned()),
+            ("actor_location_country is null", "10, 26".to_owned()),
+            ("actor_location_country is null, and no build says which code it was", "24 to 25".to_owned()),
             ("subject_region is EU-DE", "22".to_owned()),
             ("subject_region is MIXED", "14".to_owned()),
             ("subject_region is UNKNOWN", "13".to_owned()),
@@ -180,7 +187,7 @@ fn q1_lists_what_it_cannot_decide_unless_another_field_decides() {
     assert!(!answer.complete);
     assert_eq!(
         against(&answer),
-        ["8 of 14 sealed records that can be about the period cannot be decided; they are listed"]
+        ["11 of 17 sealed records that can be about the period cannot be decided; they are listed"]
     );
 }
 
