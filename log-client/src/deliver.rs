@@ -399,7 +399,10 @@ pub fn pause_before(attempt: u32, asked: Option<Duration>, left: Duration) -> Op
 fn later(error: &HttpError) -> Step {
     let pause = match error {
         HttpError::Status { retry_after, .. } => *retry_after,
-        HttpError::Address { .. } | HttpError::Unreachable { .. } | HttpError::TooLarge { .. } => None,
+        HttpError::Address { .. }
+        | HttpError::Unreachable { .. }
+        | HttpError::BrokenOff { .. }
+        | HttpError::TooLarge { .. } => None,
     };
     let why = match error {
         HttpError::Status { problem: Some(problem), status, .. } => {

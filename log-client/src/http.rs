@@ -41,6 +41,16 @@ pub enum HttpError {
         /// What the system says.
         why: String,
     },
+    /// A good answer began and did not come to its end.
+    #[error("the answer of {url} broke off after {} bytes: {why}", body.len())]
+    BrokenOff {
+        /// What was asked for.
+        url: String,
+        /// What the system says.
+        why: String,
+        /// What came of it.
+        body: Vec<u8>,
+    },
     /// The answer was cut off at its limit.
     #[error("{url} answered more than {max} bytes")]
     TooLarge {
@@ -69,7 +79,7 @@ impl HttpError {
     /// Whether asking again later with the same bytes makes sense (design.md 4).
     pub fn is_transient(&self) -> bool {
         match self {
-            HttpError::Unreachable { .. } => true,
+            HttpError::Unreachable { .. } | HttpError::BrokenOff { .. } => true,
             HttpError::Status { status, .. } => matches!(status, 429 | 500 | 502 | 503 | 504),
             HttpError::Address { .. } | HttpError::TooLarge { .. } => false,
         }
@@ -93,6 +103,13 @@ impl From<HttpError> for Failure {
                     .side("asked", url)
                     .side("system", why)
                     .now("check the address and that the log is up, then run the same command again")
+            }
+            HttpError::BrokenOff { url, why, body } => {
+                Failure::new(Exit::Unreachable, "http.broken-off", "the log's answer broke off")
+                    .side("asked", url)
+                    .side("after", format!("{} bytes", body.len()))
+                    .side("system", why)
+                    .now("run the same command again; if it breaks off again, the log's own log says why")
             }
             HttpError::TooLarge { url, max } => {
                 Failure::new(Exit::Unreachable, "http.too-large", "an answer is longer than it can be, and was cut off")
@@ -331,7 +348,7 @@ impl Log {
     pub fn put_signed(&self, path: &str, authorization: &str, file: Upload) -> Result<Answer, HttpError> {
         let (size, timeout) = (file.left(), Duration::from_secs(file.left() / UPLOAD_BYTES_PER_S));
         let broken = match self.put(path, authorization, Body::wrap(file), SUBMIT_TIMEOUT + timeout) {
-            Err(broken @ HttpError::Unreachable { .. }) if size > 0 => broken,
+            Err(broken @ (HttpError::Unreachable { .. } | HttpError::BrokenOff { .. })) if size > 0 => broken,
             ended => return ended,
         };
         match self.put(path, authorization, Body::wrap(Nothing), SUBMIT_TIMEOUT) {
@@ -401,10 +418,8 @@ async fn fetch(client: &Client, url: &Url, max: u64) -> Result<Vec<u8>, HttpErro
 }
 
 async fn answer(url: &Url, sent: Result<Response, reqwest::Error>, max: u64) -> Result<Answer, HttpError> {
-    let unreachable = |error: reqwest::Error| HttpError::Unreachable {
-        url: url.to_string(),
-        why: if error.is_timeout() { "no answer in time".to_owned() } else { cause(&error) },
-    };
+    let why = |error: reqwest::Error| if error.is_timeout() { "no answer in time".to_owned() } else { cause(&error) };
+    let unreachable = |error| HttpError::Unreachable { url: url.to_string(), why: why(error) };
     let mut response = sent.map_err(unreachable)?;
     let status = response.status();
     let content_type = response
@@ -423,7 +438,13 @@ async fn answer(url: &Url, sent: Result<Response, reqwest::Error>, max: u64) -> 
         .map(Duration::from_secs);
     let max = if success { max } else { PROBLEM_BYTES_MAX };
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+    loop {
+        let chunk = match response.chunk().await {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => break,
+            Err(error) if success => return Err(HttpError::BrokenOff { url: url.to_string(), why: why(error), body }),
+            Err(error) => return Err(unreachable(error)),
+        };
         if body.len() as u64 + chunk.len() as u64 > max {
             if success {
                 return Err(HttpError::TooLarge { url: url.to_string(), max });

@@ -71,6 +71,19 @@ impl ReaderOf<'_> {
 
 /// What a refusal means to whoever holds the key.
 fn refused(error: HttpError, sign: &Seed) -> Failure {
+    if let HttpError::BrokenOff { url, why, body } = &error {
+        let after = match whole(body) {
+            Some(index) => format!("the record of entry {index}"),
+            None => "nothing: no record came whole".to_owned(),
+        };
+        return Failure::new(Exit::Unreachable, "sealed.broken-off", "the log's answer with sealed records broke off")
+            .side("asked", url)
+            .side("after", after)
+            .side("system", why)
+            .now(
+                "run it again; a log that cannot read a record ends its answer there, and its own log names the object",
+            );
+    }
     let failure = Failure::from(error).side("reader", sign.vkey().keyid());
     match failure.code.as_str() {
         "reader-unknown" => failure
@@ -78,6 +91,19 @@ fn refused(error: HttpError, sign: &Seed) -> Failure {
         "expired" => failure.now("compare this machine's clock with the log's"),
         _ => failure,
     }
+}
+
+/// The entry of the last record that is whole in an answer that broke off.
+fn whole(bytes: &[u8]) -> Option<u64> {
+    let (mut last, mut rest) = (None, bytes);
+    while let Some((index, (length, left))) =
+        rest.split_first_chunk::<8>().and_then(|(index, rest)| Some((index, rest.split_first_chunk::<4>()?)))
+    {
+        let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
+        let Some(left) = left.get(length..) else { break };
+        (last, rest) = (Some(u64::from_be_bytes(*index)), left);
+    }
+    last
 }
 
 /// The records of an answer: index, and where the bytes are in it.
@@ -200,6 +226,34 @@ mod tests {
         assert_eq!(check("vault-1", 0, 2), Ok(("vault-1".to_owned(), "SUPERVISOR_AUDIT".to_owned())));
         assert_eq!(check("vault-1", 0, 1), Err("value"));
         assert_eq!(check("gateway", 0, 2), Err("reader-unknown"));
+    }
+
+    #[test]
+    fn an_answer_that_breaks_off_is_not_a_log_that_is_away() {
+        use std::io::{BufRead, BufReader, Write};
+        let bytes = answer(&[(3, b"ab"), (5, b"cde")]);
+        let after_5 = "the record of entry 5";
+        for (sent, after) in
+            [(&bytes[..], after_5), (&bytes[..bytes.len() - 1], "the record of entry 3"), (&bytes[..9], "nothing")]
+        {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let log = Log::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+            let sent = sent.to_vec();
+            let server = std::thread::spawn(move || {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+                while !lines.next().unwrap().unwrap().is_empty() {}
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\n").unwrap();
+                stream.write_all(&sent).unwrap();
+            });
+            let (origin, sign) = (Origin::new(ORIGIN).unwrap(), event_key("vault-1"));
+            let reader = ReaderOf { log: &log, origin: &origin, sign: &sign, purpose: "SUPERVISOR_AUDIT" };
+            let failure = reader.sealed(3, 9, 999).unwrap_err();
+            server.join().unwrap();
+            assert_eq!((failure.code.as_str(), failure.exit), ("sealed.broken-off", Exit::Unreachable));
+            assert!(failure.to_string().contains(after), "{failure}");
+            assert!(failure.now.unwrap().contains("its own log names the object"));
+        }
     }
 
     struct Fixed(Vec<u8>);

@@ -159,7 +159,10 @@ impl Putter<'_> {
                 until.get_or_insert_with(|| Instant::now() + self.wait).saturating_duration_since(Instant::now());
             let asked = match &error {
                 HttpError::Status { retry_after, .. } => *retry_after,
-                HttpError::Address { .. } | HttpError::Unreachable { .. } | HttpError::TooLarge { .. } => None,
+                HttpError::Address { .. }
+                | HttpError::Unreachable { .. }
+                | HttpError::BrokenOff { .. }
+                | HttpError::TooLarge { .. } => None,
             };
             match pause_before(attempt, asked, left).filter(|_| error.is_transient()) {
                 Some(pause) => std::thread::sleep(pause),
