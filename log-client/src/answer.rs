@@ -5,12 +5,14 @@
 use std::sync::Arc;
 
 use vitrine_spec::checkpoint::SignedCheckpoint;
-use vitrine_spec::envelope::Envelope;
+use vitrine_spec::envelope::{Envelope, pae};
 use vitrine_spec::hash::{Hash, leaf_hash};
+use vitrine_spec::key::{Seed, Vkey};
 use vitrine_spec::policy::{Policy, PolicyRefusal, Verified};
 use vitrine_spec::tlog_proof::{self, TlogProof};
 use vitrine_spec::tree::{LeafIndex, TreeSize};
 
+use crate::event_file::EventFile;
 use crate::exit::{Exit, Failure};
 
 /// An entry that is provably logged under the policy.
@@ -138,10 +140,19 @@ pub fn proof(policy: &Policy, leaf: &Hash, proof: &TlogProof, now: u64) -> Resul
     Ok(Logged { index: proof.index, size: signed.size(), verified, origin: signed.origin().to_string() })
 }
 
-/// Judges the answer to the submission of one event: a proof whose leaf holds the payload that was sent.
-///
-/// The leaf may have other bytes than ours: of one payload the first logged envelope counts.
-pub fn submission(policy: &Policy, payload: &[u8], answer: &[u8], now: u64) -> Result<(Logged, Proven), AnswerFault> {
+/// An event that was sent, for comparing the leaf with it.
+#[derive(Clone, Copy, Debug)]
+pub struct Sent<'a> {
+    /// As it was sent.
+    pub event: &'a EventFile,
+    /// The issuer's key, where it is at hand.
+    pub key: Option<&'a Seed>,
+    /// Whether the log says that it had been logged before.
+    pub duplicate: bool,
+}
+
+/// Judges the answer to the submission of one event: a proof whose leaf is the envelope that was sent.
+pub fn submission(policy: &Policy, sent: Sent<'_>, answer: &[u8], now: u64) -> Result<(Logged, Proven), AnswerFault> {
     let parsed = TlogProof::parse(answer).map_err(|error| AnswerFault::NotTheLog(error.to_string()))?;
     let judged = checkpoint(policy, &parsed.checkpoint, now);
     if let Err(fault @ (AnswerFault::NotTheLog(_) | AnswerFault::Misbehaved(_))) = judged {
@@ -151,18 +162,79 @@ pub fn submission(policy: &Policy, payload: &[u8], answer: &[u8], now: u64) -> R
         .extra
         .as_deref()
         .ok_or_else(|| AnswerFault::Misbehaved("the proof has no `extra` line with the leaf".to_owned()))?;
-    same_payload(leaf, payload)?;
+    same_event(leaf, sent)?;
     let logged = proof(policy, &leaf_hash(leaf), &parsed, now)?;
     Ok((logged, Proven::of(parsed)))
 }
 
-/// Checks that a logged leaf is of this payload.
-pub fn same_payload(leaf: &[u8], payload: &[u8]) -> Result<(), AnswerFault> {
-    let logged = Envelope::parse_leaf(leaf)
-        .map_err(|error| AnswerFault::Misbehaved(format!("the leaf is not an envelope: {error}")))?;
-    if logged.payload == payload {
+/// Checks that a leaf is what was sent, byte for byte.
+///
+/// Of one payload the first logged envelope counts, so that of a duplicate may have other signatures; but the issuer's must be
+/// one: the very one that was sent, or one that its key verifies.
+pub fn same_event(leaf: &[u8], sent: Sent<'_>) -> Result<(), AnswerFault> {
+    if leaf == sent.event.leaf() {
         return Ok(());
     }
-    let sent = vitrine_spec::envelope::EventId::of(payload);
-    Err(AnswerFault::Misbehaved(format!("event {sent} was sent, the leaf holds event {}", logged.id())))
+    let misbehaved = |why: String| Err(AnswerFault::Misbehaved(why));
+    let logged = match Envelope::parse_leaf(leaf) {
+        Ok(logged) => logged,
+        Err(error) => return misbehaved(format!("the leaf is not an envelope: {error}")),
+    };
+    let id = sent.event.id();
+    if logged.payload != sent.event.payload() {
+        return misbehaved(format!("event {id} was sent, the leaf holds event {}", logged.id()));
+    }
+    if !sent.duplicate {
+        return misbehaved(format!("event {id} was sent, the leaf holds it with other signatures"));
+    }
+    let cosigners = sent.event.cosigners();
+    let vkey = sent.key.map(Seed::vkey);
+    let by_issuer = logged.signatures.iter().any(|one| {
+        let same = sent.event.envelope().signatures.contains(one) && !cosigners.contains(&one.keyid.as_str());
+        let verifies = |vkey: &Vkey| vkey.keyid() == one.keyid && vkey.verify(&pae(&logged.payload), &one.sig);
+        same || vkey.as_ref().is_some_and(verifies)
+    });
+    if by_issuer {
+        return Ok(());
+    }
+    misbehaved(format!("event {id} was sent, the leaf holds it without a valid signature of its issuer"))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::world::{World, event_key};
+
+    #[test]
+    fn a_leaf_with_our_payload_and_other_signatures_is_not_what_was_sent() {
+        let world = World::new();
+        let event = world.event(1);
+        let key = event_key("release");
+        let keyid = key.vkey().keyid();
+        let envelope = event.envelope().clone();
+        let with = |keyid: &str, sig: Option<[u8; 64]>| {
+            let mut other = envelope.clone();
+            other.signatures.retain(|one| one.keyid != keyid);
+            sig.into_iter().for_each(|sig| other.add(keyid.to_owned(), sig));
+            other.leaf()
+        };
+        let judge = |leaf: &[u8], key: Option<&Seed>, duplicate: bool| {
+            same_event(leaf, Sent { event: &event, key, duplicate }).map_err(|fault| fault.to_string())
+        };
+        for (key, duplicate) in [(None, false), (None, true), (Some(&key), false), (Some(&key), true)] {
+            judge(&envelope.leaf(), key, duplicate).unwrap();
+            for leaf in [with(&keyid, Some([7; 64])), with(&keyid, None), world.event(0).leaf(), b"{}".to_vec()] {
+                judge(&leaf, key, duplicate).unwrap_err();
+            }
+        }
+        // Somebody else's signature, which only its own key could check: of a duplicate the issuer's is enough.
+        let operator = event_key("operator").vkey().keyid();
+        let leaf = with(&operator, Some([7; 64]));
+        assert!(judge(&leaf, Some(&key), false).unwrap_err().contains("other signatures"));
+        judge(&leaf, None, true).unwrap();
+        // The signature of an event that was sent is compared even where the key is not at hand.
+        let other = event_key("gateway");
+        judge(&leaf, Some(&other), true).unwrap();
+    }
 }

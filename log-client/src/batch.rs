@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use vitrine_spec::hash::{Hash, leaf_hash};
+use vitrine_spec::key::Seed;
 use vitrine_spec::policy::Policy;
 use vitrine_spec::proof::{BuildError, Tiles, inclusion, verify_inclusion};
 use vitrine_spec::tiles::TileId;
 use vitrine_spec::tree::LeafIndex;
 
-use crate::answer::{self, AnswerFault, Logged, Proven};
+use crate::answer::{self, AnswerFault, Logged, Proven, Sent};
 use crate::event_file::EventFile;
 use crate::http::{HttpError, Log, Problem};
 use crate::limits::CHARTER_BYTES_MAX;
@@ -123,6 +124,7 @@ pub fn read<R: Remote>(
     policy: &Policy,
     now: u64,
     events: &[EventFile],
+    key: Option<&Seed>,
     bytes: &[u8],
 ) -> Result<Vec<(usize, Fate)>, BatchFault> {
     let not_the_log = |why: String| BatchFault::Answer(AnswerFault::NotTheLog(why));
@@ -170,9 +172,8 @@ pub fn read<R: Remote>(
             }
             let mut leaf = event.leaf();
             if claimed.as_deref().map(Hash::from_b64) != Some(Ok(leaf_hash(&leaf))) {
-                // The first logged envelope of this payload counts, and it has other bytes than ours.
                 leaf = remote.entry(index).map_err(BatchFault::Http)?;
-                answer::same_payload(&leaf, event.payload()).map_err(BatchFault::Answer)?;
+                answer::same_event(&leaf, Sent { event, key, duplicate }).map_err(BatchFault::Answer)?;
             }
             let hashes = inclusion(&tiles, index, signed.size()).map_err(|error| match error {
                 BuildError::Read { source, .. } => BatchFault::Http(source),

@@ -15,7 +15,7 @@ use std::time::Duration;
 use vitrine_spec::key::Seed;
 use vitrine_spec::policy::Policy;
 
-use crate::answer::{self, AnswerFault, Logged, Proven};
+use crate::answer::{self, AnswerFault, Logged, Proven, Sent};
 use crate::batch::{self, BatchFault, Fate, Remote};
 use crate::event_file::EventFile;
 use crate::exit::{Exit, Failure};
@@ -235,7 +235,8 @@ impl<R: Remote, C: Clock> Courier<'_, R, C> {
                 let body = parcel.records.first().map(Record::submission).unwrap_or_default();
                 match self.remote.submit(body.into_bytes()) {
                     Ok((bytes, duplicate)) => {
-                        match answer::submission(self.policy, event.payload(), &bytes, self.clock.now()) {
+                        let sent = Sent { event, key: self.key, duplicate };
+                        match answer::submission(self.policy, sent, &bytes, self.clock.now()) {
                             Ok((logged, proven)) => {
                                 Ok(vec![(0, Fate::Logged(Box::new(logged), Box::new(proven), duplicate))])
                             }
@@ -248,11 +249,13 @@ impl<R: Remote, C: Clock> Courier<'_, R, C> {
             many => {
                 let lines: String = parcel.records.iter().map(|record| record.submission() + "\n").collect();
                 match self.remote.submit_batch(lines.into_bytes()) {
-                    Ok(bytes) => match batch::read(self.remote, self.policy, self.clock.now(), many, &bytes) {
-                        Ok(fates) => Ok(fates),
-                        Err(BatchFault::Answer(fault)) => return self.fault(fault, &bytes),
-                        Err(BatchFault::Http(error)) => return Ok(later(&error)),
-                    },
+                    Ok(bytes) => {
+                        match batch::read(self.remote, self.policy, self.clock.now(), many, self.key, &bytes) {
+                            Ok(fates) => Ok(fates),
+                            Err(BatchFault::Answer(fault)) => return self.fault(fault, &bytes),
+                            Err(BatchFault::Http(error)) => return Ok(later(&error)),
+                        }
+                    }
                     Err(error) => Err(error),
                 }
             }

@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use super::*;
+use crate::event_file::Members;
 use crate::world::{Bend, ORIGIN, Watch, World, event_key, update};
 use vitrine_spec::hash::Hash;
+use vitrine_spec::json::Value;
 use vitrine_spec::tlog_proof::TlogProof;
 
 /// A person's folder, the log, and the spool between them.
@@ -77,7 +79,8 @@ impl Desk {
     fn check_proof(&self, name: &str, index: u64) {
         let event = EventFile::read(&self.dir.path().join(name)).unwrap();
         let bytes = std::fs::read(self.dir.path().join(format!("{name}.tlog-proof"))).unwrap();
-        let (logged, _) = answer::submission(&self.policy, event.payload(), &bytes, self.watch.now()).unwrap();
+        let sent = Sent { event: &event, key: None, duplicate: false };
+        let (logged, _) = answer::submission(&self.policy, sent, &bytes, self.watch.now()).unwrap();
         assert_eq!((logged.index.get(), logged.origin.as_str()), (index, ORIGIN));
     }
 }
@@ -293,27 +296,48 @@ fn a_stop_between_proof_and_spool_is_mended_by_the_next_run() {
     assert_eq!((desk.world.size(), desk.waiting()), (3, 0));
 }
 
+/// An event of ours that a cosigner signs too, and what was logged of it before with the signature `[7; 64]` of `by`.
+fn logged_before(desk: &Desk, by: &Seed) -> (EventFile, Vec<u8>) {
+    let operator = event_key("operator");
+    let mut statement = update(1, &[]).statement().clone();
+    let hdr = statement.entry("predicate").unwrap().entry("hdr").unwrap();
+    hdr.set("cosigners", Value::Array(vec![operator.vkey().keyid().into()]));
+    let mut place = Place::read("release", &desk.world.issuer("release").unwrap()).unwrap();
+    let mut event = place.put(&EventFile::unsigned(statement), false).unwrap();
+    for seed in [&desk.key, &operator] {
+        event.sign(seed).unwrap();
+    }
+    let mut other = event.envelope().clone();
+    other.signatures.retain(|one| one.keyid != by.vkey().keyid());
+    other.add(by.vkey().keyid(), [7; 64]);
+    desk.world.plant(&other.leaf());
+    (event, other.leaf())
+}
+
 #[test]
 fn of_one_payload_the_envelope_logged_first_counts() {
     // A key holder can sign one payload twice with different bytes; the identity is the payload's.
     for batch in [false, true] {
         let desk = Desk::new(&[]);
-        let mut place = Place::read("release", &desk.world.issuer("release").unwrap()).unwrap();
-        let mut event = place.put(&update(1, &[]), false).unwrap();
-        let mut other = event.envelope().clone();
-        other.add(desk.key.vkey().keyid(), [7; 64]);
-        desk.world.plant(&other.leaf());
-        event.sign(&desk.key).unwrap();
-        let mut events = vec![event];
-        if batch {
-            events.push(events[0].clone());
-        }
-        let (ended, outcome) = desk.submit(&events);
+        let (event, leaf) = logged_before(&desk, &event_key("operator"));
+        let (ended, outcome) = desk.submit(&vec![event; if batch { 2 } else { 1 }]);
         ended.unwrap();
         assert!(outcome.delivered.iter().all(|delivered| delivered.duplicate));
         let bytes = std::fs::read(desk.dir.path().join("0.json.tlog-proof")).unwrap();
-        assert_eq!(TlogProof::parse(&bytes).unwrap().extra.unwrap(), other.leaf());
-        desk.check_proof("0.json", 2);
+        assert_eq!(TlogProof::parse(&bytes).unwrap().extra.unwrap(), leaf);
+    }
+}
+
+#[test]
+fn our_payload_under_a_signature_that_is_not_ours_is_not_our_event() {
+    for batch in [false, true] {
+        let desk = Desk::new(&[]);
+        let (event, _) = logged_before(&desk, &desk.key);
+        let (ended, outcome) = desk.submit(&vec![event; if batch { 2 } else { 1 }]);
+        let failure = ended.unwrap_err();
+        assert_eq!((failure.code.as_str(), failure.exit), ("answer.misbehaved", Exit::Misbehaved));
+        assert!(failure.to_string().contains("without a valid signature of its issuer"), "{failure}");
+        assert!(outcome.delivered.is_empty() && desk.waiting() > 0);
     }
 }
 
@@ -429,7 +453,8 @@ fn sealed_records_go_with_their_events_and_after_a_lost_answer_unchanged() {
         assert_eq!((bodies.len(), &bodies[0]), (2, &bodies[1]));
         for delivered in &outcome.delivered {
             let leaf = EventFile::parse(&delivered.proven.leaf).unwrap();
-            answer::submission(&desk.policy, leaf.payload(), &delivered.proven.print(), desk.watch.now()).unwrap();
+            let sent = Sent { event: &leaf, key: None, duplicate: false };
+            answer::submission(&desk.policy, sent, &delivered.proven.print(), desk.watch.now()).unwrap();
         }
     }
 }

@@ -140,7 +140,8 @@ impl Machine {
         let check = |(id, proven): &(EventId, answer::Proven)| {
             let leaf = EventFile::parse(&proven.leaf).unwrap();
             assert_eq!(leaf.id(), *id);
-            let (logged, _) = answer::submission(&self.policy, leaf.payload(), &proven.print(), NOW).unwrap();
+            let sent = answer::Sent { event: &leaf, key: None, duplicate: false };
+            let (logged, _) = answer::submission(&self.policy, sent, &proven.print(), NOW).unwrap();
             logged.index.get()
         };
         events.iter().map(check).collect()
