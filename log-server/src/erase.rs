@@ -22,6 +22,17 @@ pub struct Erased {
     pub anew: BTreeSet<LeafIndex>,
     /// Entries that no object holds a record of: there is nothing to erase, and `fsck` names them.
     pub missing: BTreeSet<LeafIndex>,
+    /// Records that stay, because their object is damaged.
+    pub damaged: Option<Damaged>,
+}
+
+/// An object in which nothing can be erased, nor read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damaged {
+    /// Entries that it stands for and whose records were to be erased.
+    pub records: BTreeSet<LeafIndex>,
+    /// Its name and what is wrong with it.
+    pub reason: String,
 }
 
 impl Log {
@@ -33,7 +44,8 @@ impl Log {
     /// 3. the object is replaced by one with zeros in place of the records, as any other: temporary name, sync, rename,
     ///    sync of its folder.
     ///
-    /// A stop before 3 leaves the record, and whoever opens the log erases it before anybody can read it.
+    /// A stop before 3 leaves the record, and whoever opens the log erases it before anybody can read it. So does an object
+    /// that is damaged: it stays as it is, and the log goes on.
     pub fn erase_next(&mut self, due: &mut BTreeSet<LeafIndex>) -> Result<Erased, Fatal> {
         self.poison.check()?;
         self.try_erase_next(due).map_err(|fatal| self.poison.set(fatal))
@@ -50,8 +62,16 @@ impl Log {
         self.store.sync_folder(layout::TEMPORARY_FOLDER)?;
 
         let wanted = take_held(due, span);
-        let Zeroed { held, changed } = zero(&*self.store, &mut self.finder, span, &wanted)?;
-        Ok(Erased { missing: &wanted - &held, done: held, anew: changed })
+        let Zeroed { held, changed } = match zero(&*self.store, &mut self.finder, span, &wanted) {
+            Ok(zeroed) => zeroed,
+            // Nothing of it can be read either. It stays for whoever copies it back, and the next start.
+            Err(error @ SealedError::Frame { .. }) => {
+                let damaged = Some(Damaged { records: wanted, reason: error.to_string() });
+                return Ok(Erased { damaged, ..Erased::default() });
+            }
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Erased { missing: &wanted - &held, done: held, anew: changed, damaged: None })
     }
 }
 

@@ -94,6 +94,8 @@ pub struct Metrics {
     pub sealed_records: Counter,
     /// Sealed records erased by this run.
     pub erased_records: Counter,
+    /// Sealed records that this run was to erase and could not, because their object is damaged.
+    pub not_erased_records: Counter,
     /// Entries that wait for a batch.
     pub pool_entries: Gauge,
     /// Bytes that wait for a batch.
@@ -136,6 +138,7 @@ impl Metrics {
             sealed_reads: Family::default(),
             sealed_records: Counter::default(),
             erased_records: Counter::default(),
+            not_erased_records: Counter::default(),
             pool_entries: Gauge::default(),
             pool_bytes: Gauge::default(),
             head_size: Gauge::default(),
@@ -171,6 +174,8 @@ impl Metrics {
         registry.register("sealed_reads", "Requests for sealed records, by outcome", m.sealed_reads.clone());
         registry.register("sealed_records_sent", "Sealed records sent to readers", m.sealed_records.clone());
         registry.register("sealed_records_erased", "Sealed records erased", m.erased_records.clone());
+        let not_erased = "Sealed records that are to be erased and stand in a damaged object";
+        registry.register("sealed_records_not_erased", not_erased, m.not_erased_records.clone());
         registry.register("pool_entries", "Entries that wait for a batch", m.pool_entries.clone());
         registry.register("pool_bytes", "Bytes that wait for a batch", m.pool_bytes.clone());
         registry.register("head_size", "Entries of the signed head", m.head_size.clone());

@@ -369,7 +369,7 @@ impl Starting {
                 self.view.set_step(Step::Index(format!("{left} records that must be zero are to be looked at")));
                 said.set(left.saturating_sub(ERASED_SAID_EVERY));
             }
-            self.view.metrics.erased_records.inc_by(erased.anew.len() as u64);
+            writer::count(&self.view.metrics, erased);
         })?;
         let index = Arc::new(index);
         // From here on sealed records can be read.

@@ -26,7 +26,7 @@ use crate::index::Index;
 use crate::indexer::{Indexer, Job};
 use crate::limits::{CLOCK_BEHIND_MAX_SECONDS, COSIGNATURES_MAX};
 use crate::log::{Fatal, Log};
-use crate::metrics::{Outcome, Stage};
+use crate::metrics::{Metrics, Outcome, Stage};
 use crate::time::Time;
 use crate::view::{Step, View};
 use crate::witnesses::{Asking, Report, Standing, Witnesses};
@@ -350,7 +350,7 @@ impl Writer {
     fn erase_if_due(&mut self) -> Result<(), Ended> {
         if !self.due.is_empty() {
             let erased = self.parts.log.erase_next(&mut self.due)?;
-            self.parts.view.metrics.erased_records.inc_by(erased.anew.len() as u64);
+            count(&self.parts.view.metrics, &erased);
             tell(&erased);
         }
         self.parts.view.metrics.erasures_due.set(i64::try_from(self.due.len()).unwrap_or(i64::MAX));
@@ -473,6 +473,12 @@ pub fn erase_published(log: &mut Log, index: &Index, heard: impl Fn(usize, &Eras
     Ok(later.into_iter().map(|(target, _)| target).collect())
 }
 
+/// Counts what was erased, and what was not.
+pub fn count(metrics: &Metrics, erased: &Erased) {
+    metrics.erased_records.inc_by(erased.anew.len() as u64);
+    metrics.not_erased_records.inc_by(erased.damaged.as_ref().map_or(0, |damaged| damaged.records.len() as u64));
+}
+
 /// Tells the operator what was erased, by index alone.
 fn tell(erased: &Erased) {
     let shown = |of: &BTreeSet<LeafIndex>| {
@@ -483,6 +489,13 @@ fn tell(erased: &Erased) {
     }
     if let Some(shown) = shown(&erased.missing) {
         tracing::error!("sealed records missing that were to be erased: {shown}; run `log-server fsck`");
+    }
+    if let Some(damaged) = &erased.damaged {
+        let shown = shown(&damaged.records).unwrap_or_default();
+        tracing::error!(
+            "sealed records not erased: {shown}: {}, then start the server again, which erases them",
+            damaged.reason
+        );
     }
 }
 
@@ -513,7 +526,9 @@ fn lines(policy: &Policy, signatures: &BTreeMap<usize, Signature>) -> Vec<Signat
 #[allow(clippy::unwrap_used, reason = "a test reports by panicking")]
 mod tests {
     use super::*;
+    use crate::fsck::fsck;
     use crate::index::tests::World;
+    use crate::sealed::Finder;
     use vitrine_spec::key::{KeyKind, Seed};
     use vitrine_spec::sealing::is_erased;
 
@@ -568,5 +583,41 @@ mod tests {
         world.log.publish(&[], Time::now()).unwrap();
         assert_eq!(erase_published(&mut world.log, &index, |_, _| ()).unwrap(), []);
         assert_eq!(zeros(&world), [at.accesses[0], at.accesses[1], at.accesses[3]]);
+    }
+
+    #[test]
+    fn a_damaged_object_keeps_its_records_and_ends_no_log_and_a_later_start_erases_them() {
+        // [S-31] [S-32]
+        let (mut world, at) = World::with_accesses();
+        let path = Finder::default().find(&*world.store, at.accesses[0]).unwrap().unwrap().path();
+        let whole = world.store.read(&path).unwrap().unwrap();
+        let torn = &whole[..whole.len() - 1];
+        world.store.put(&path, torn).unwrap();
+        let zeros = |world: &World, from: u64| -> Vec<u64> {
+            let records = world.log.reader().records(LeafIndex::new(from), world.log.size()).map(Result::unwrap);
+            records.filter(|(_, record)| is_erased(record)).map(|(index, _)| index).collect()
+        };
+        let (index, ..) = world.open().unwrap();
+        let damaged = std::cell::RefCell::new(Vec::new());
+        let heard = |_, erased: &Erased| damaged.borrow_mut().extend(erased.damaged.clone());
+        assert_eq!(erase_published(&mut world.log, &index, heard).unwrap(), []);
+        let damaged = damaged.into_inner();
+        assert_eq!(damaged.len(), 1, "{damaged:?}");
+        assert_eq!(damaged[0].records, BTreeSet::from([LeafIndex::new(at.accesses[0])]));
+        assert!(damaged[0].reason.starts_with(&format!("{path}: it ends inside")), "{damaged:?}");
+        assert_eq!(zeros(&world, at.accesses[3]), [at.accesses[3]], "the other object");
+        assert_eq!(world.store.read(&path).unwrap().unwrap(), torn, "what may be copied from is as it was");
+        let mut records = world.log.reader().records(LeafIndex::new(0), world.log.size());
+        assert!(records.next().unwrap().is_err(), "nothing of it is read");
+        let report = fsck(Arc::clone(&world.store), &|_| {}).unwrap();
+        assert!(report.findings.iter().any(|found| found.path == path), "{:?}", report.findings);
+        assert_eq!(report.to_erase, 1);
+        world.grow(1);
+        drop(index);
+
+        world.store.put(&path, &whole).unwrap();
+        let (index, ..) = world.open().unwrap();
+        assert_eq!(erase_published(&mut world.log, &index, |_, _| ()).unwrap(), []);
+        assert_eq!(zeros(&world, 0), [at.accesses[0], at.accesses[3]]);
     }
 }

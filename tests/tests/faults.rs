@@ -146,7 +146,7 @@ impl World {
     fn erase(&mut self, log: &mut Log) -> Result<(), Fatal> {
         while !self.due.is_empty() {
             let erased = log.erase_next(&mut self.due)?;
-            assert!(erased.missing.is_empty(), "{erased:?}");
+            assert!(erased.missing.is_empty() && erased.damaged.is_none(), "{erased:?}");
             self.erased.extend(erased.done.iter().map(|index| index.get()));
         }
         Ok(())
