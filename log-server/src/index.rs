@@ -408,12 +408,18 @@ impl Index {
 
     /// Every event whose sealed record is erased [S-33], and the erasure that says so: by the first, then by the second.
     pub fn erased(&self) -> Result<Vec<(LeafIndex, LeafIndex)>, IndexError> {
+        self.erased_between(0, u64::MAX)
+    }
+
+    /// Those of the events `from` to `to`, the last not included.
+    pub fn erased_between(&self, from: u64, to: u64) -> Result<Vec<(LeafIndex, LeafIndex)>, IndexError> {
         self.condemning(|| {
             let pair = |key: &[u8]| {
                 let (target, erasure) = key.get(1..)?.split_at_checked(8)?;
                 Some((index_of(target)?, index_of(erasure)?))
             };
-            let records = self.shared.db.scan_prefix([ERASED]);
+            let key = |target: u64| prefixed(ERASED, &[&target.to_be_bytes()]);
+            let records = self.shared.db.range(key(from)..key(to));
             records.map(|record| pair(&record.map_err(said)?.0).ok_or("an erasure that is none".to_owned())).collect()
         })
     }

@@ -3,6 +3,7 @@
 //! The vault logs who asks, and that is published, before a byte leaves. Refusals stand in the server's own log alone. Not
 //! here: judging the request (`vitrine_spec::request`), the access (`vault`), where the records are (`sealed`).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,22 +11,27 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use tokio::sync::OwnedSemaphorePermit;
+use vitrine_spec::envelope::Envelope;
+use vitrine_spec::limits::REQUEST_BYTES_MAX;
 use vitrine_spec::refusal::Refusal;
-use vitrine_spec::request::check_read;
-use vitrine_spec::text::{b64, decimal};
+use vitrine_spec::request::{READ_TYPE, check_read};
+use vitrine_spec::text::{Quote, b64, decimal, unb64};
 use vitrine_spec::words;
 
 use super::attachments::authorization;
+use super::lookups::{self, indexed};
 use super::pieces::{self, Patience, Source};
 use super::submit::{off_thread, wait};
 use super::{App, OCTETS, answer};
 use crate::admission::NotTaken;
 use crate::config::{SEALED_PIECE_BYTES, SEALED_PIECE_WAIT, SEALED_READS_MAX};
-use crate::metrics::{Metrics, Outcome};
+use crate::index::Index;
+use crate::metrics::Outcome;
 use crate::problem::Problem;
-use crate::sealed::{self, Records};
+use crate::sealed::{self, FRAME_BYTES, Records};
 use crate::time::Time;
 use crate::vault::{Accessed, Reading};
+use crate::view::View;
 
 /// The entry of the access that the vault logged for this answer. No answer can hold its record without one more access,
 /// so it comes along.
@@ -43,7 +49,9 @@ pub(super) async fn records(
     let outcome = if answered.is_ok() { "read" } else { "refused" };
     app.view.metrics.sealed_reads.get_or_create(&Outcome { outcome }).inc();
     answered.map_err(|problem| {
-        tracing::warn!(range = range.escape_debug().to_string(), code = problem.code(), "sealed records were refused");
+        let keyid = claimed(authorization(&headers)).map_or_else(|| "none".to_owned(), |keyid| keyid.to_string());
+        let range = range.escape_debug().to_string();
+        tracing::warn!(range, code = problem.code(), claimed = keyid, "sealed records were refused");
         problem.no_store()
     })
 }
@@ -67,6 +75,9 @@ async fn read(app: &Arc<App>, range: &str, headers: &HeaderMap) -> Result<Respon
         granted.map_err(|refusal| Problem::from(&refusal))
     };
     let reading = granted()?;
+    // What was erased before the request came does not leave, carried out or not.
+    indexed(app).await?;
+    let index = Arc::clone(lookups::index(app)?);
     let Ok(turn) = Arc::clone(&app.sealed_reads).try_acquire_owned() else {
         let detail = format!("{SEALED_READS_MAX} readers are read to already");
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail));
@@ -85,7 +96,8 @@ async fn read(app: &Arc<App>, range: &str, headers: &HeaderMap) -> Result<Respon
     tracing::info!(reader, from, to, access = %place.index, "sealed records are read");
     let source = Framed {
         records: Records::new(Arc::clone(&app.store), from, to),
-        metrics: Arc::clone(&app.view.metrics),
+        index,
+        view: Arc::clone(&app.view),
         _turn: turn,
     };
     let patience = Patience { piece: SEALED_PIECE_WAIT, all: app.sealed_wait };
@@ -96,6 +108,13 @@ async fn read(app: &Arc<App>, range: &str, headers: &HeaderMap) -> Result<Respon
         headers.insert(ACCESS_RECORD, record);
     }
     Ok(response)
+}
+
+/// The keyid that a request names as its signer's. Whether it is, nobody has looked.
+fn claimed(authorization: &str) -> Option<Quote> {
+    let bytes = unb64(authorization.strip_prefix("DSSE ")?).ok().filter(|bytes| bytes.len() <= REQUEST_BYTES_MAX)?;
+    let envelope = Envelope::parse_of(&bytes, READ_TYPE, 1).ok()?;
+    envelope.signatures.first().map(|signature| Quote::of(&signature.keyid))
 }
 
 /// `<i>-<j>` in its one spelling.
@@ -117,20 +136,67 @@ fn now_ms() -> u64 {
 /// Records as they are sent: one object of the store in memory, and a piece.
 struct Framed {
     records: Records,
-    metrics: Arc<Metrics>,
+    index: Arc<Index>,
+    view: Arc<View>,
     /// Given back when the answer ends, however it ends.
     _turn: OwnedSemaphorePermit,
 }
 
 impl Source for Framed {
     fn next(&mut self) -> Result<Option<Vec<u8>>, String> {
-        let mut piece = Vec::with_capacity(SEALED_PIECE_BYTES);
-        while piece.len() < SEALED_PIECE_BYTES {
+        let (mut taken, mut bytes) = (Vec::new(), 0);
+        while bytes < SEALED_PIECE_BYTES {
             let Some(next) = self.records.next() else { break };
             let (index, record) = next.map_err(|error| error.to_string())?;
-            piece.extend(sealed::encode([(index, record.as_slice())]));
-            self.metrics.sealed_records.inc();
+            bytes += FRAME_BYTES + record.len();
+            taken.push((index, record));
         }
+        self.hide(&mut taken)?;
+        self.view.metrics.sealed_records.inc_by(taken.len() as u64);
+        let piece = sealed::encode(taken.iter().map(|(index, record)| (*index, record.as_slice())));
         Ok(Some(piece).filter(|piece| !piece.is_empty()))
+    }
+}
+
+impl Framed {
+    /// Zeros in place of what a published erasure names, because nobody may have carried it out yet.
+    fn hide(&self, records: &mut [(u64, Vec<u8>)]) -> Result<(), String> {
+        // Objects that overlap are damage, and their records are in no order.
+        let indices = || records.iter().map(|(index, _)| *index);
+        let Some((first, last)) = indices().min().zip(indices().max()) else { return Ok(()) };
+        let published = self.view.published().size.get();
+        let named = self.index.erased_between(first, last.saturating_add(1)).map_err(|error| error.to_string())?;
+        let named = named.into_iter().filter(|(_, erasure)| erasure.get() < published);
+        let named: BTreeSet<u64> = named.map(|(target, _)| target.get()).collect();
+        for (_, record) in records.iter_mut().filter(|(index, _)| named.contains(index)) {
+            record.fill(0);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test reports by panicking")]
+mod tests {
+    use super::*;
+    use crate::fake::{ORIGIN, reader_sign};
+    use vitrine_spec::request::ReadRequest;
+
+    #[test]
+    fn the_keyid_that_a_request_claims_is_quoted_and_anything_else_is_none() {
+        let request = ReadRequest {
+            origin: ORIGIN.to_owned(),
+            from: 0,
+            to: 1,
+            purpose: "audit".to_owned(),
+            expires: words::Time::new(0),
+        };
+        let key = reader_sign("supervisor");
+        let authorization = request.authorization(&key).unwrap();
+        assert_eq!(claimed(&authorization), Some(Quote::of(&key.vkey().keyid())));
+        let large = format!("DSSE {}", b64(&vec![b' '; REQUEST_BYTES_MAX + 1]));
+        for other in ["", "DSSE", "DSSE e30=", "Basic e30=", large.as_str()] {
+            assert_eq!(claimed(other), None, "{other}");
+        }
     }
 }

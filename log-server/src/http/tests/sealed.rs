@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::fake::{reader_sign, readers, second_charter};
-use crate::sealed::{decode, encode};
+use crate::sealed::{Finder, decode, encode};
 use vitrine_spec::body::Body as EventBody;
 use vitrine_spec::event::Event;
 use vitrine_spec::fields::Field;
@@ -200,6 +200,42 @@ async fn whoever_is_no_reader_any_more_when_the_access_is_published_gets_nothing
     assert_eq!(answer.code(), "reader-unknown");
     assert_eq!(server.read(&request(0, 5), &old).await.code(), "reader-unknown");
     assert_eq!(server.read(&request(0, 5), &new).await.status, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_published_erasure_names_leaves_as_zeros_before_it_is_carried_out() {
+    // [S-31] [S-43]
+    let mut server = server(Setting::default()).await;
+    let (_, accesses) = server.gateway(2).await;
+    server.published(5).await;
+    let (store, supervisor) = (Arc::clone(&server.app.store), reader_sign("supervisor"));
+    let path = Finder::default().find(&*store, 3).unwrap().unwrap().path();
+    let whole = store.read(&path).unwrap().unwrap();
+    store.put(&path, &whole[..whole.len() - 1]).unwrap();
+    let erasure = server.operator.erasure(&[&accesses[0]], &server.supervisor);
+    assert_eq!(server.submit(&erasure).await.status, 201);
+    // A damaged object ends no log: it stays as it is until the next start.
+    let line = "sealed_records_not_erased_total 1";
+    let counted = async {
+        while !server.metrics().await.contains(line) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), counted).await.unwrap();
+    assert!(server.metrics().await.contains("erasures_due 0"));
+    let authorization = request(3, 4).authorization(&supervisor).unwrap();
+    let asked = Request::get("/sealed/3-4").header("authorization", authorization).body(Body::empty()).unwrap();
+    let answer = server.router.clone().oneshot(asked).await.unwrap();
+    assert!(to_bytes(answer.into_body(), 1 << 20).await.is_err(), "the answer breaks off");
+
+    store.put(&path, &whole).unwrap();
+    let answer = server.read(&request(3, 5), &supervisor).await;
+    let records: Vec<_> = decode(&answer.body).unwrap();
+    let [first, second] = &records[..] else { panic!("{records:?}") };
+    let length = unb64(accesses[0]["sealed"].as_str().unwrap()).unwrap().len();
+    assert_eq!((first.0, &answer.body[first.1.clone()]), (3, &vec![0; length][..]));
+    assert_eq!((second.0, b64(&answer.body[second.1.clone()]).as_str()), (4, accesses[1]["sealed"].as_str().unwrap()));
+    assert_eq!(store.read(&path).unwrap().unwrap(), whole, "zero in the answer alone");
 }
 
 /// Waits until something is so.
