@@ -175,6 +175,7 @@ impl<R: Remote> Keeper<R> {
         match self.log_incident(draft, operator) {
             Ok(outcome) if outcome.rejected.is_empty() && outcome.delivered.len() == 1 => {
                 self.out.note(&format!("the incident is logged: {}", draft.display()));
+                self.desk.incident_logged(draft.to_owned());
             }
             Ok(outcome) => {
                 for rejected in &outcome.rejected {

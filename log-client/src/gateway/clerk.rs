@@ -19,6 +19,7 @@ use super::desk::{Answer, Ask, Condition, Desk, Done, count};
 use super::outage::Outage;
 use crate::answer::Proven;
 use crate::batch::Remote;
+use crate::clock;
 use crate::deliver::Rejected;
 use crate::event_file::EventFile;
 use crate::exit::{Exit, Failure};
@@ -99,6 +100,16 @@ struct Flight {
     first: First,
     /// Whether somebody was told that it will be logged.
     promised: bool,
+    /// Up to when everything known was in the chain before it; not known of what an earlier run left.
+    before: Option<Time>,
+}
+
+/// Accesses that were promised and cannot be logged, while no incident in the log says so.
+struct Loss {
+    /// No heartbeat claims to cover anything later; not known before the place in the chain is.
+    until: Option<Time>,
+    /// The drafts of its incidents that are not logged.
+    drafts: BTreeSet<PathBuf>,
 }
 
 /// The first place of a parcel.
@@ -130,6 +141,7 @@ pub struct Clerk<'a, R: Remote> {
     next_tick: Instant,
     next_find: Instant,
     outage: Option<Outage>,
+    loss: Option<Loss>,
     leave_by: Option<Instant>,
 }
 
@@ -149,6 +161,8 @@ impl<'a, R: Remote> Clerk<'a, R> {
     /// A spool that cannot be read, or that holds something for another log: nobody else would ever send it.
     pub fn new(office: Office<'a, R>, now: Moment) -> Result<Clerk<'a, R>, Failure> {
         let outage = Outage::read(office.spool.dir())?;
+        let lost = outage.as_ref().filter(|outage| outage.refused > 0);
+        let loss = lost.map(|outage| Loss { until: Some(Time::new(outage.since)), drafts: BTreeSet::new() });
         let mut clerk = Clerk {
             office,
             sealer: None,
@@ -159,6 +173,7 @@ impl<'a, R: Remote> Clerk<'a, R> {
             next_tick: now.at,
             next_find: now.at,
             outage,
+            loss,
             leave_by: None,
         };
         for parcel in clerk.office.spool.each()? {
@@ -183,6 +198,7 @@ impl<'a, R: Remote> Clerk<'a, R> {
                     waiting: Vec::new(),
                     first,
                     promised: true,
+                    before: None,
                 });
                 clerk.office.carrier.carry(number);
             }
@@ -207,6 +223,7 @@ impl<'a, R: Remote> Clerk<'a, R> {
         for done in self.office.desk.take_done() {
             self.settle(done, now)?;
         }
+        self.forget_losses();
         if self.sealer.is_none() && self.flights.is_empty() && now.at >= self.next_find {
             self.find_place(now)?;
         }
@@ -340,9 +357,11 @@ impl<'a, R: Remote> Clerk<'a, R> {
         let first = First { epoch: trial.epoch(), seq: trial.next().seq, prev: trial.next().prev };
         let values = asks.iter().flat_map(|ask| ask.values.iter().cloned()).collect();
         let mut events = trial.seal(values, now.time)?;
+        let oldest = asks.iter().map(|ask| ask.since).min();
+        let before = Some(self.covers(oldest, now));
         let mut covered = self.covered;
         if heartbeat {
-            covered = self.covers(now).max(covered);
+            covered = self.covers(self.office.desk.oldest(), now);
             events.push(trial.heartbeat(covered, now.time)?);
         }
         let records = events.iter().map(Signed::waiting).collect();
@@ -392,7 +411,7 @@ impl<'a, R: Remote> Clerk<'a, R> {
                 // Who waits, waits for the last parcel: they are delivered in order.
                 let waiting = if at == last { std::mem::take(&mut waiting) } else { Vec::new() };
                 let sent = at_once.then_some(now.at);
-                self.flights.push_back(Flight { number, sent, waiting, first, promised: !at_once });
+                self.flights.push_back(Flight { number, sent, waiting, first, promised: !at_once, before });
                 if at_once {
                     self.office.carrier.carry(number);
                 }
@@ -429,7 +448,7 @@ impl<'a, R: Remote> Clerk<'a, R> {
             std::mem::take(&mut self.flights).into_iter().partition(|flight| numbers.contains(&flight.number));
         self.flights = rest;
         let promised = settled.iter().any(|flight| flight.promised);
-        let first = settled.front().map_or(First::NONE, |flight| flight.first);
+        let (first, before) = settled.front().map_or((First::NONE, None), |flight| (flight.first, flight.before));
         let refusal = outcome.rejected.first();
         let mut again = Vec::new();
         for Waiting { mut ask, events, mut proven } in settled.into_iter().flat_map(|flight| flight.waiting) {
@@ -459,6 +478,9 @@ impl<'a, R: Remote> Clerk<'a, R> {
         }
         ended?;
         if let Some(rejected) = refusal {
+            if promised {
+                self.lose(before);
+            }
             self.refused(rejected, outcome.rejected.len(), promised.then_some(now.time), first)?;
         }
         self.office.desk.put_back(again);
@@ -466,6 +488,24 @@ impl<'a, R: Remote> Clerk<'a, R> {
             self.end_outage(now)?;
         }
         Ok(())
+    }
+
+    /// What was promised cannot be logged: no heartbeat may cover it from now on.
+    fn lose(&mut self, before: Option<Time>) {
+        let loss = self.loss.get_or_insert(Loss { until: before, drafts: BTreeSet::new() });
+        loss.until = loss.until.and_then(|until| before.map_or(Some(until), |before| Some(until.min(before))));
+    }
+
+    /// Heartbeats cover everything again once each loss is an incident in the log.
+    fn forget_losses(&mut self) {
+        let logged = self.office.desk.take_incidents();
+        let Some(loss) = &mut self.loss else { return };
+        let known = loss.drafts.len();
+        loss.drafts.retain(|draft| !logged.contains(draft));
+        let open = self.outage.as_ref().is_some_and(|outage| outage.refused > 0);
+        if loss.drafts.is_empty() && known > 0 && !open {
+            self.loss = None;
+        }
     }
 
     /// The log refused events of ours: the chain that was sealed after them is broken, so its place is asked for again.
@@ -492,6 +532,9 @@ impl<'a, R: Remote> Clerk<'a, R> {
                 outage.code = Some(problem.code.clone());
             }
             outage.refused += many;
+            if let Some(until) = self.loss.as_ref().and_then(|loss| loss.until) {
+                outage.since = outage.since.min(until.get());
+            }
             outage.write(self.office.spool.dir())?;
         }
         // While the place is not known, a taken one follows from the refusal before it or from an earlier run.
@@ -544,6 +587,9 @@ impl<'a, R: Remote> Clerk<'a, R> {
             Ok((sealer, standing)) => {
                 self.heartbeat_s = standing.heartbeat_s;
                 self.pulse = standing.next.recorded;
+                if let Some(loss) = &mut self.loss {
+                    loss.until.get_or_insert(standing.next.recorded);
+                }
                 self.sealer = Some(sealer);
                 self.end_outage(now)
             }
@@ -560,11 +606,16 @@ impl<'a, R: Remote> Clerk<'a, R> {
         let Some(sealer) = &self.sealer else { return Ok(()) };
         let Some(outage) = self.outage.take() else { return Ok(()) };
         let last = sealer.next().seq.saturating_sub(1);
+        let lost = outage.refused > 0;
         let draft = outage.draft(self.office.spool.dir(), sealer.origin(), &self.office.issuer, last, now.time)?;
         self.office.out.warn(&format!(
-            "what waited in the spool has its fate; the incident to be logged is in {}",
-            draft.display()
+            "what waited in the spool has its fate; the incident to be logged is in {}{}",
+            draft.display(),
+            if lost { self.held() } else { String::new() }
         ));
+        if let (true, Some(loss)) = (lost, &mut self.loss) {
+            loss.drafts.insert(draft.clone());
+        }
         self.office.carrier.incident(draft);
         Ok(())
     }
@@ -575,15 +626,21 @@ impl<'a, R: Remote> Clerk<'a, R> {
         self.heartbeat_s.is_some_and(due) && !self.office.desk.is_leaving()
     }
 
-    /// Up to when everything that this gateway knows of is in the chain: now, or just before the oldest access that waits.
-    fn covers(&self, now: Moment) -> Time {
-        match self.office.desk.oldest() {
-            Some(since) => {
-                let age = now.at.saturating_duration_since(since).as_secs() + 1;
-                Time::new(now.time.get().saturating_sub(age))
-            }
-            None => now.time,
-        }
+    /// What heartbeats leave out after a loss, and until when.
+    fn held(&self) -> String {
+        let until = self.loss.as_ref().and_then(|loss| loss.until).unwrap_or(Time::new(0));
+        let until = clock::show(until.get());
+        format!(
+            "; no heartbeat covers anything later than {until} until it is logged with --operator-key, or without that key until a restart"
+        )
+    }
+
+    /// Up to when everything that this gateway knows of is in the chain: now, or just before the oldest access that waits, and
+    /// never later than what is lost; nor earlier than the last heartbeat, which the log would refuse.
+    fn covers(&self, oldest: Option<Instant>, now: Moment) -> Time {
+        let age = oldest.map_or(0, |since| now.at.saturating_duration_since(since).as_secs() + 1);
+        let known = Time::new(now.time.get().saturating_sub(age)).max(self.covered);
+        self.loss.as_ref().and_then(|loss| loss.until).map_or(known, |until| known.min(until))
     }
 
     /// Until something is due by itself.

@@ -412,6 +412,60 @@ fn a_promised_access_that_the_log_refuses_is_an_incident() {
 }
 
 #[test]
+fn after_a_loss_no_heartbeat_covers_it_before_the_incident_is_logged() {
+    let machine = Machine::new();
+    let spool = machine.spool();
+    let porter = machine.porter(&spool);
+    let mut clerk = machine.clerk(&porter, false, Some(60));
+    let last_beat = || {
+        let beat = (0..machine.world.size()).rev().map(|at| machine.world.event(at));
+        let mut beat = beat.filter(|event| event.kind() == Some("heartbeat"));
+        beat.next().and_then(|event| event.body("to").and_then(crate::event_file::int))
+    };
+    let mut ask = machine.ask(&["1"]);
+    clerk.turn(machine.at(1)).unwrap();
+    spooled(ask.try_recv().unwrap());
+    add_reader(&machine.world);
+    for at in [61, 61, 62, 62, 2_500, 2_600, 2_600] {
+        clerk.turn(machine.at(at)).unwrap();
+    }
+    let held = last_beat().unwrap();
+    assert!(held < NOW + 61, "{held} is after the access that was lost");
+    for at in [5_000, 5_100, 5_100] {
+        clerk.turn(machine.at(at)).unwrap();
+    }
+    assert_eq!(last_beat(), Some(held), "it shows life, and claims nothing more");
+    machine.desk.incident_logged(porter.drafts.borrow()[0].clone());
+    for at in [8_000, 8_100, 8_100] {
+        clerk.turn(machine.at(at)).unwrap();
+    }
+    assert_eq!(last_beat(), Some(NOW + 8_060));
+}
+
+#[test]
+fn what_a_killed_gateway_left_and_the_log_refuses_is_covered_by_no_heartbeat() {
+    let machine = Machine::new();
+    let spool = machine.spool();
+    {
+        let porter = machine.porter(&spool);
+        let mut clerk = machine.clerk(&porter, true, None);
+        porter.up.set(false);
+        machine.ask(&["1"]);
+        clerk.turn(machine.at(1)).unwrap();
+    }
+    add_reader(&machine.world);
+    let next = Machine { desk: Arc::default(), ..machine };
+    let porter = next.porter(&spool);
+    let mut clerk = next.clerk(&porter, true, None);
+    for at in [2, 3, 2_500, 2_500, 2_501] {
+        clerk.turn(next.at(at)).unwrap();
+    }
+    let beat = next.world.event(next.world.size() - 1);
+    assert_eq!(beat.kind(), Some("heartbeat"));
+    assert!(beat.body("to").and_then(crate::event_file::int).unwrap() <= NOW + 60);
+}
+
+#[test]
 fn an_idle_gateway_shows_life_before_it_has_to() {
     let machine = Machine::new();
     let spool = machine.spool();
