@@ -106,12 +106,6 @@ pub const PAUSE_MIN: Duration = Duration::from_millis(250);
 /// How often an event is put at a newer place and signed again within one run.
 pub const REPLACE_ATTEMPTS: u32 = 16;
 
-/// Seconds that one window key W serves, and stays in memory (leaf-format.md 6).
-pub const WINDOW_SECONDS: u64 = 3_600;
-
-/// Events after its sealing key for which a window key may be used (leaf-format.md 6).
-pub const WINDOW_EVENTS: u64 = 65_536;
-
 /// Accesses that wait in a gateway for their turn: one full batch, and the one that fills meanwhile.
 pub const GATEWAY_QUEUE_MAX: usize = 2 * GATEWAY_BATCH_MAX;
 

@@ -16,6 +16,7 @@ use vitrine_spec::fields::Values;
 use vitrine_spec::hash::Hash;
 use vitrine_spec::json::Value;
 use vitrine_spec::key::Seed;
+use vitrine_spec::limits::{SEALING_KEY_EVENTS, SEALING_KEY_S};
 use vitrine_spec::sealing::{Context, pad, seal};
 use vitrine_spec::statement::{Kind, Sealed};
 use vitrine_spec::text::b64;
@@ -25,7 +26,7 @@ use zeroize::Zeroizing;
 
 use crate::event_file::{Members, number};
 use crate::exit::Failure;
-use crate::limits::{WINDOW_EVENTS, WINDOW_SECONDS};
+
 use crate::place::{Next, digest_subject};
 use crate::spool::Record;
 
@@ -286,15 +287,15 @@ impl Window {
     /// By both clocks: the one on the wall can be set back, or have been ahead when W was made; the other one can stand still
     /// while the machine sleeps.
     fn is_young(&self, now: Time, at: Instant) -> bool {
-        now.get() < self.recorded.get().saturating_add(WINDOW_SECONDS)
-            && at.saturating_duration_since(self.made) < Duration::from_secs(WINDOW_SECONDS)
+        now.get() < self.recorded.get().saturating_add(SEALING_KEY_S)
+            && at.saturating_duration_since(self.made) < Duration::from_secs(SEALING_KEY_S)
     }
 
     /// Whether an event may still use it; W itself is given up after an hour of our own clock.
     fn fits(&self, now: Time, recorded: Time, seq: u64) -> bool {
         self.is_young(now, Instant::now())
-            && recorded.get() <= self.recorded.get() + WINDOW_SECONDS
-            && seq <= self.seq + WINDOW_EVENTS
+            && recorded.get() <= self.recorded.get() + SEALING_KEY_S
+            && seq <= self.seq + SEALING_KEY_EVENTS
     }
 }
 
