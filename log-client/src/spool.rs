@@ -17,6 +17,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
@@ -95,6 +96,8 @@ struct Header {
 #[derive(Debug)]
 pub struct Spool {
     dir: PathBuf,
+    /// The number of the next parcel: one that was given is never given again, because what became of it may still be on its way.
+    next: AtomicU64,
     _lock: File,
 }
 
@@ -155,7 +158,10 @@ impl Spool {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        Ok(Spool { dir: dir.to_owned(), _lock: lock })
+        let mut spool = Spool { dir: dir.to_owned(), next: AtomicU64::new(1), _lock: lock };
+        let last = spool.numbers()?.last().copied().unwrap_or_default();
+        *spool.next.get_mut() = last.saturating_add(1);
+        Ok(spool)
     }
 
     /// Where it is.
@@ -188,7 +194,6 @@ impl Spool {
 
     /// Takes on events for `log`, in parcels of at most one batch; durable when it returns.
     pub fn add(&self, log: &str, records: Vec<Record>) -> Result<Vec<Parcel>, Failure> {
-        let mut number = self.numbers()?.last().map_or(1, |last| last + 1);
         let mut parcels: Vec<Parcel> = Vec::new();
         let mut bytes = 0;
         for record in records {
@@ -197,8 +202,8 @@ impl Spool {
                 .last()
                 .is_none_or(|parcel| parcel.records.len() == BATCH_LINES_MAX || bytes + next > BATCH_BYTES_MAX / 2);
             if full {
+                let number = self.next.fetch_add(1, Ordering::Relaxed);
                 parcels.push(Parcel { number, also: Vec::new(), log: log.to_owned(), records: Vec::new() });
-                number += 1;
                 bytes = 0;
             }
             bytes += next;
@@ -360,8 +365,27 @@ mod tests {
         pending[0].records.clear();
         second.store(&pending[0]).unwrap();
         assert_eq!(second.pending().unwrap().len(), 1);
-        // A number is not used again while a later parcel exists.
         assert_eq!(second.add("http://a", vec![record(4)]).unwrap()[0].number, 3);
+    }
+
+    #[test]
+    fn a_number_is_used_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::open(dir.path(), Duration::ZERO).unwrap();
+        let add = |n| spool.add("http://a", vec![record(n)]).unwrap().remove(0);
+        let mut first = add(1);
+        first.records.clear();
+        spool.store(&first).unwrap();
+        assert_eq!(add(2).number, 2, "the fate of the first may still be on its way to whoever added it");
+        // What a gathered parcel took over goes with its first write; a later one removes nothing that came after it.
+        add(3);
+        let mut gathered = spool.gather(&[2, 3]).unwrap();
+        gathered.records.remove(0);
+        spool.store(&gathered).unwrap();
+        let new = add(4);
+        gathered.records.clear();
+        spool.store(&gathered).unwrap();
+        assert_eq!(spool.pending().unwrap(), [new]);
     }
 
     #[test]
