@@ -13,6 +13,7 @@ use vitrine_spec::policy::Policy;
 
 use super::clerk::Carrier;
 use super::desk::{Desk, Done};
+use super::outage;
 use crate::batch::Remote;
 use crate::clock;
 use crate::deliver::{Clock, Courier, Outcome};
@@ -173,9 +174,9 @@ impl<R: Remote> Keeper<R> {
         };
         let Some(operator) = &self.operator else { return by_hand() };
         match self.log_incident(draft, operator) {
-            Ok(outcome) if outcome.rejected.is_empty() && outcome.delivered.len() == 1 => {
+            Ok(_) if outage::is_logged(draft) => {
                 self.out.note(&format!("the incident is logged: {}", draft.display()));
-                self.desk.incident_logged(draft.to_owned());
+                self.desk.wake();
             }
             Ok(outcome) => {
                 for rejected in &outcome.rejected {
@@ -191,20 +192,27 @@ impl<R: Remote> Keeper<R> {
     }
 
     fn log_incident(&self, draft: &Path, operator: &Seed) -> Result<Outcome, Failure> {
+        // A spool of its own: it is of another issuer, and nothing of the gateway's chain waits for it.
+        let spool = Spool::open(&self.spool.dir().join("operator"), Duration::ZERO)?;
+        let mut outcome = Outcome::default();
+        // What a stop left there first: it may be this very incident, and may be logged already.
+        for mut parcel in spool.pending()? {
+            self.deliver(&spool, &mut parcel, &mut outcome, Some(operator))?;
+        }
+        if outage::is_logged(draft) {
+            return Ok(outcome);
+        }
         let bytes = files::read(draft, EVENT_FILE_BYTES_MAX)?;
         let event = EventFile::parse_named(draft, &bytes)?;
         let record = Record {
             file: Some(draft.to_owned()),
-            proof: Some(files::beside(draft, "tlog-proof")),
+            proof: Some(outage::proof(draft)),
             source: Hash::of(&bytes).hex(),
             envelope: event.line(),
             unplaced: event.wants_place(),
             asks_release: false,
             sealed: None,
         };
-        // A spool of its own: it is of another issuer, and nothing of the gateway's chain waits for it.
-        let spool = Spool::open(&self.spool.dir().join("operator"), Duration::ZERO)?;
-        let mut outcome = Outcome::default();
         for mut parcel in spool.add(&self.log, vec![record])? {
             self.deliver(&spool, &mut parcel, &mut outcome, Some(operator))?;
         }

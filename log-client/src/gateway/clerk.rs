@@ -16,7 +16,7 @@ use vitrine_spec::trust::Fingerprint;
 use vitrine_spec::words::{Name, Time};
 
 use super::desk::{Answer, Ask, Condition, Desk, Done, count};
-use super::outage::Outage;
+use super::outage::{self, Open, Outage};
 use crate::answer::Proven;
 use crate::batch::Remote;
 use crate::clock;
@@ -162,7 +162,16 @@ impl<'a, R: Remote> Clerk<'a, R> {
     pub fn new(office: Office<'a, R>, now: Moment) -> Result<Clerk<'a, R>, Failure> {
         let outage = Outage::read(office.spool.dir())?;
         let lost = outage.as_ref().filter(|outage| outage.refused > 0);
-        let loss = lost.map(|outage| Loss { until: Some(Time::new(outage.since)), drafts: BTreeSet::new() });
+        // From when on is in the note too, but whoever wrote it may not have known the place in the chain.
+        let mut loss = lost.map(|_| Loss { until: None, drafts: BTreeSet::new() });
+        for Open { draft, lost } in outage::open(office.spool.dir())? {
+            if let Some(since) = lost {
+                let loss = loss.get_or_insert(Loss { until: None, drafts: BTreeSet::new() });
+                loss.until = Some(loss.until.map_or(since, |until| until.min(since)));
+                loss.drafts.insert(draft.clone());
+            }
+            office.carrier.incident(draft);
+        }
         let mut clerk = Clerk {
             office,
             sealer: None,
@@ -291,6 +300,17 @@ impl<'a, R: Remote> Clerk<'a, R> {
         let (keeps, trouble) = (self.promises(), self.office.desk.last_trouble());
         let why = trouble.as_ref().map_or_else(|| "it gives no answer".to_owned(), |(why, _)| why.clone());
         let desk = self.office.desk;
+        // Before anybody is told: a stop in between leaves the note.
+        if let Some(First { epoch, seq, prev }) =
+            self.flights.front().map(|flight| flight.first).filter(|_| keeps && self.outage.is_none())
+        {
+            let code = trouble.and_then(|(_, code)| code);
+            let outage = Outage { since: now.time.get(), epoch, seq, prev: prev.hex(), code, refused: 0 };
+            outage.write(self.office.spool.dir())?;
+            count(&desk.counters.outages, 1);
+            self.office.out.warn(&format!("the log cannot answer, accesses are kept in the spool: {why}"));
+            self.outage = Some(outage);
+        }
         for flight in &mut self.flights {
             for Waiting { ask, events, .. } in flight.waiting.drain(..) {
                 if keeps {
@@ -302,16 +322,6 @@ impl<'a, R: Remote> Clerk<'a, R> {
                     ask.answer(Answer::Unavailable("unavailable", format!("the log cannot answer now: {why}")));
                 }
             }
-        }
-        if let Some(First { epoch, seq, prev }) =
-            self.flights.front().map(|flight| flight.first).filter(|_| keeps && self.outage.is_none())
-        {
-            let code = trouble.and_then(|(_, code)| code);
-            let outage = Outage { since: now.time.get(), epoch, seq, prev: prev.hex(), code, refused: 0 };
-            outage.write(self.office.spool.dir())?;
-            count(&desk.counters.outages, 1);
-            self.office.out.warn(&format!("the log cannot answer, accesses are kept in the spool: {why}"));
-            self.outage = Some(outage);
         }
         if !keeps {
             for ask in desk.take(usize::MAX) {
@@ -476,12 +486,12 @@ impl<'a, R: Remote> Clerk<'a, R> {
                 }
             }
         }
+        if let (true, Some(rejected)) = (promised, refusal) {
+            self.lose(before, &rejected.problem.code, outcome.rejected.len(), now, first)?;
+        }
         ended?;
         if let Some(rejected) = refusal {
-            if promised {
-                self.lose(before);
-            }
-            self.refused(rejected, outcome.rejected.len(), promised.then_some(now.time), first)?;
+            self.refused(rejected, outcome.rejected.len(), promised, first)?;
         }
         self.office.desk.put_back(again);
         if self.flights.is_empty() {
@@ -490,18 +500,33 @@ impl<'a, R: Remote> Clerk<'a, R> {
         Ok(())
     }
 
-    /// What was promised cannot be logged: no heartbeat may cover it from now on.
-    fn lose(&mut self, before: Option<Time>) {
+    /// What was promised cannot be logged: no heartbeat may cover it from now on, and an incident has to say so.
+    fn lose(
+        &mut self,
+        before: Option<Time>,
+        code: &str,
+        many: usize,
+        now: Moment,
+        first: First,
+    ) -> Result<(), Failure> {
         let loss = self.loss.get_or_insert(Loss { until: before, drafts: BTreeSet::new() });
         loss.until = loss.until.and_then(|until| before.map_or(Some(until), |before| Some(until.min(before))));
+        let First { epoch: epoch @ 1.., seq, prev } = first else { return Ok(()) };
+        let since = loss.until.map_or(now.time, |until| until.min(now.time)).get();
+        let outage = self.outage.get_or_insert(Outage { since, epoch, seq, prev: prev.hex(), code: None, refused: 0 });
+        outage.since = outage.since.min(since);
+        if outage.refused == 0 {
+            outage.code = Some(code.to_owned());
+        }
+        outage.refused += many;
+        outage.write(self.office.spool.dir())
     }
 
-    /// Heartbeats cover everything again once each loss is an incident in the log.
+    /// Heartbeats cover everything again once each loss is an incident in the log, whoever logged it.
     fn forget_losses(&mut self) {
-        let logged = self.office.desk.take_incidents();
         let Some(loss) = &mut self.loss else { return };
         let known = loss.drafts.len();
-        loss.drafts.retain(|draft| !logged.contains(draft));
+        loss.drafts.retain(|draft| !outage::is_logged(draft));
         let open = self.outage.as_ref().is_some_and(|outage| outage.refused > 0);
         if loss.drafts.is_empty() && known > 0 && !open {
             self.loss = None;
@@ -510,38 +535,14 @@ impl<'a, R: Remote> Clerk<'a, R> {
 
     /// The log refused events of ours: the chain that was sealed after them is broken, so its place is asked for again.
     ///
-    /// `promised`: the time, when somebody was told that they will be logged.
-    fn refused(
-        &mut self,
-        rejected: &Rejected,
-        many: usize,
-        promised: Option<Time>,
-        first: First,
-    ) -> Result<(), Failure> {
+    /// `promised`: whether somebody was told that they will be logged.
+    fn refused(&mut self, rejected: &Rejected, many: usize, promised: bool, first: First) -> Result<(), Failure> {
         let problem = &rejected.problem;
-        if let (Some(now), First { epoch: epoch @ 1.., seq, prev }) = (promised, first) {
-            let outage = self.outage.get_or_insert(Outage {
-                since: now.get(),
-                epoch,
-                seq,
-                prev: prev.hex(),
-                code: None,
-                refused: 0,
-            });
-            if outage.refused == 0 {
-                outage.code = Some(problem.code.clone());
-            }
-            outage.refused += many;
-            if let Some(until) = self.loss.as_ref().and_then(|loss| loss.until) {
-                outage.since = outage.since.min(until.get());
-            }
-            outage.write(self.office.spool.dir())?;
-        }
         // While the place is not known, a taken one follows from the refusal before it or from an earlier run.
         if problem.code == "position" && self.sealer.is_some() {
             return Err(self.second_writer(rejected, first.seq));
         }
-        let what = if promised.is_some() { ", which were kept for later and cannot be logged" } else { "" };
+        let what = if promised { ", which were kept for later and cannot be logged" } else { "" };
         self.office.out.warn(&format!(
             "the log refused {many} events{what}: {} ({}): {}; kept in {}",
             problem.title,
@@ -604,9 +605,13 @@ impl<'a, R: Remote> Clerk<'a, R> {
     /// Everything that was kept is logged or refused: what has to be said about it is written down.
     fn end_outage(&mut self, now: Moment) -> Result<(), Failure> {
         let Some(sealer) = &self.sealer else { return Ok(()) };
-        let Some(outage) = self.outage.take() else { return Ok(()) };
+        let Some(mut outage) = self.outage.take() else { return Ok(()) };
         let last = sealer.next().seq.saturating_sub(1);
         let lost = outage.refused > 0;
+        if let (true, Some(loss)) = (lost, &mut self.loss) {
+            let since = loss.until.map_or(outage.since, |until| until.get().min(outage.since));
+            (outage.since, loss.until) = (since, Some(Time::new(since)));
+        }
         let draft = outage.draft(self.office.spool.dir(), sealer.origin(), &self.office.issuer, last, now.time)?;
         self.office.out.warn(&format!(
             "what waited in the spool has its fate; the incident to be logged is in {}{}",
@@ -630,9 +635,7 @@ impl<'a, R: Remote> Clerk<'a, R> {
     fn held(&self) -> String {
         let until = self.loss.as_ref().and_then(|loss| loss.until).unwrap_or(Time::new(0));
         let until = clock::show(until.get());
-        format!(
-            "; no heartbeat covers anything later than {until} until it is logged with --operator-key, or without that key until a restart"
-        )
+        format!("; no heartbeat covers anything later than {until} until it is logged and its proof is beside it")
     }
 
     /// Up to when everything that this gateway knows of is in the chain: now, or just before the oldest access that waits, and

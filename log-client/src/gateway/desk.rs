@@ -3,7 +3,6 @@
 //! Not here: what is done with them (`clerk`), HTTP.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -104,7 +103,6 @@ struct Inner {
     asks: VecDeque<Ask>,
     waiting: usize,
     done: Vec<Done>,
-    incidents: Vec<PathBuf>,
     condition: Condition,
     trouble: Option<(String, Option<String>)>,
     leaving: bool,
@@ -127,7 +125,6 @@ impl Default for Desk {
             asks: VecDeque::new(),
             waiting: 0,
             done: Vec::new(),
-            incidents: Vec::new(),
             condition: Condition::Starting("the log was not asked yet".to_owned()),
             trouble: None,
             leaving: false,
@@ -214,16 +211,9 @@ impl Desk {
         std::mem::take(&mut self.lock().done)
     }
 
-    /// Says that the incident of this draft is logged.
-    pub fn incident_logged(&self, draft: PathBuf) {
-        let mut inner = self.lock();
-        inner.incidents.push(draft);
-        self.ring(&mut inner);
-    }
-
-    /// The drafts whose incidents were logged since the last call.
-    pub fn take_incidents(&self) -> Vec<PathBuf> {
-        std::mem::take(&mut self.lock().incidents)
+    /// Wakes whoever waits.
+    pub fn wake(&self) {
+        self.ring(&mut self.lock());
     }
 
     /// Says why the log does not take what is carried to it, with its code where it gave one.

@@ -5,8 +5,10 @@
 //!
 //! ```text
 //! outage.json                                   the one that lasts
-//! incidents/<issuer>-<epoch>-<first>-<last>.json  the draft; .txt the words
+//! incidents/<what>-<issuer>-<epoch>-<first>-<last>.json  the draft, not logged before .tlog-proof is beside it; .txt the words
 //! ```
+//!
+//! `<what>` is `late-<now>`, or where accesses are lost `lost-<since>-<now>`.
 
 use std::collections::BTreeMap;
 use std::fs::DirBuilder;
@@ -105,13 +107,17 @@ impl Outage {
             }
         }
         check_members(&event)?;
-        let folder = spool.join("incidents");
+        let folder = folder(spool);
         DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(|error| {
             Failure::usage("spool.write", "the spool cannot be used")
                 .side("path", folder.display())
                 .side("system", error)
         })?;
-        let file = folder.join(format!("{issuer}-{}-{}-{last}.json", self.epoch, self.seq));
+        let what = match self.refused {
+            0 => format!("late-{}", now.get()),
+            _ => format!("lost-{}-{}", self.since, now.get()),
+        };
+        let file = folder.join(format!("{what}-{issuer}-{}-{}-{last}.json", self.epoch, self.seq));
         let code = self.code.as_ref().map_or_else(String::new, |code| format!(" ({code})"));
         let (since, now) = (clock::show(self.since), clock::show(now.get()));
         let words = match self.refused {
@@ -135,6 +141,48 @@ impl Outage {
         })?;
         Ok(file)
     }
+}
+
+/// The draft of an incident that is not logged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Open {
+    /// Its file.
+    pub draft: PathBuf,
+    /// For one about accesses that are lost: up to when none is.
+    pub lost: Option<Time>,
+}
+
+/// The drafts in a spool that are not logged, by name.
+pub fn open(spool: &Path) -> Result<Vec<Open>, Failure> {
+    let folder = folder(spool);
+    let entries = match std::fs::read_dir(&folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect()),
+    };
+    let mut drafts: Vec<PathBuf> = entries.map_err(|error| {
+        Failure::usage("spool.write", "the spool cannot be used").side("path", folder.display()).side("system", error)
+    })?;
+    drafts.retain(|draft| draft.extension().is_some_and(|end| end == "json") && !is_logged(draft));
+    drafts.sort_unstable();
+    let lost = |draft: &Path| {
+        let (since, _) = draft.file_name()?.to_str()?.strip_prefix("lost-")?.split_once('-')?;
+        since.parse().ok().map(Time::new)
+    };
+    Ok(drafts.into_iter().map(|draft| Open { lost: lost(&draft), draft }).collect())
+}
+
+/// Whether the incident of a draft is logged: whoever logs it stores the proof beside it.
+pub fn is_logged(draft: &Path) -> bool {
+    proof(draft).exists()
+}
+
+/// Where the proof of a draft goes.
+pub fn proof(draft: &Path) -> PathBuf {
+    files::beside(draft, "tlog-proof")
+}
+
+fn folder(spool: &Path) -> PathBuf {
+    spool.join("incidents")
 }
 
 fn path(spool: &Path) -> PathBuf {

@@ -13,16 +13,20 @@ use vitrine_spec::key::Seed;
 use vitrine_spec::policy::Policy;
 use vitrine_spec::words::{Name, Time};
 
+use super::carrier::{Job, Keeper};
 use super::clerk::{Carrier, Clerk, Moment, Office, Settings, Turn};
 use super::desk::{Answer, Condition, Desk, Done};
+use super::outage::Outage;
 use crate::answer;
-use crate::deliver::{Courier, Outcome};
+use crate::deliver::{Courier, Outcome, Rejected};
 use crate::event_file::EventFile;
 use crate::exit::Failure;
+use crate::http::Problem;
 use crate::output::Out;
+use crate::place::ZEROS;
 use crate::sealer::Sealer;
 use crate::spool::{Record, Spool};
-use crate::world::{NOW, Watch, World, add_reader, event_key, values};
+use crate::world::{NOW, ORIGIN, Watch, World, add_reader, event_key, values};
 
 /// Delivers as soon as it is given something, while the log is up.
 struct Porter<'a> {
@@ -435,7 +439,7 @@ fn after_a_loss_no_heartbeat_covers_it_before_the_incident_is_logged() {
         clerk.turn(machine.at(at)).unwrap();
     }
     assert_eq!(last_beat(), Some(held), "it shows life, and claims nothing more");
-    machine.desk.incident_logged(porter.drafts.borrow()[0].clone());
+    std::fs::write(crate::files::beside(&porter.drafts.borrow()[0], "tlog-proof"), "by whoever has the key").unwrap();
     for at in [8_000, 8_100, 8_100] {
         clerk.turn(machine.at(at)).unwrap();
     }
@@ -463,6 +467,119 @@ fn what_a_killed_gateway_left_and_the_log_refuses_is_covered_by_no_heartbeat() {
     let beat = next.world.event(next.world.size() - 1);
     assert_eq!(beat.kind(), Some("heartbeat"));
     assert!(beat.body("to").and_then(crate::event_file::int).unwrap() <= NOW + 60);
+}
+
+#[test]
+fn a_loss_outlives_a_restart_and_its_incident_is_tried_again() {
+    let machine = Machine::new();
+    let spool = machine.spool();
+    let drafts = {
+        let porter = machine.porter(&spool);
+        let mut clerk = machine.clerk(&porter, false, Some(60));
+        // Two in a row, at the same place.
+        for at in [1, 101] {
+            spooled({
+                let mut ask = machine.ask(&["1"]);
+                clerk.turn(machine.at(at)).unwrap();
+                ask.try_recv().unwrap()
+            });
+            add_reader(&machine.world);
+            for more in [60, 60, 61, 61] {
+                clerk.turn(machine.at(at + more)).unwrap();
+            }
+        }
+        porter.drafts.take()
+    };
+    assert_eq!(drafts.len(), 2);
+    assert!(drafts[0] != drafts[1] && drafts.iter().all(|draft| draft.exists()));
+    let next = Machine { desk: Arc::default(), ..machine };
+    let porter = next.porter(&spool);
+    let mut clerk = next.clerk(&porter, false, Some(60));
+    assert_eq!(*porter.drafts.borrow(), drafts);
+    let mut beat = |at| {
+        for at in [at, at + 100, at + 100] {
+            clerk.turn(next.at(at)).unwrap();
+        }
+        let beat = next.world.event(next.world.size() - 1);
+        assert_eq!(beat.kind(), Some("heartbeat"));
+        beat.body("to").and_then(crate::event_file::int).unwrap()
+    };
+    assert!(beat(2_500) < NOW + 61, "what was lost is not covered");
+    for (draft, covered) in [(&drafts[0], false), (&drafts[1], true)] {
+        std::fs::write(crate::files::beside(draft, "tlog-proof"), "").unwrap();
+        let at = if covered { 8_000 } else { 5_200 };
+        assert_eq!(beat(at) > NOW + 5_000, covered, "both must be logged");
+    }
+    let last = Machine { desk: Arc::default(), ..next };
+    let porter = last.porter(&spool);
+    last.clerk(&porter, false, Some(60));
+    assert!(porter.drafts.borrow().is_empty(), "they are logged");
+}
+
+#[test]
+fn an_incident_that_a_stop_left_on_its_way_is_logged_once() {
+    let machine = Machine::new();
+    let (policy, desk, spool) = (machine.world.policy(), Arc::clone(&machine.desk), Arc::new(machine.spool()));
+    let outage = Outage { since: NOW, epoch: 1, seq: 2, prev: ZEROS.into(), code: None, refused: 1 };
+    outage.write(spool.dir()).unwrap();
+    let draft = outage.draft(spool.dir(), ORIGIN, &Name::new("gateway").unwrap(), 2, Time::new(NOW)).unwrap();
+    let record = Record {
+        file: Some(draft.clone()),
+        proof: Some(crate::files::beside(&draft, "tlog-proof")),
+        source: String::new(),
+        envelope: EventFile::read(&draft).unwrap().line(),
+        unplaced: true,
+        asks_release: false,
+        sealed: None,
+    };
+    let operators = Spool::open(&spool.dir().join("operator"), Duration::ZERO).unwrap();
+    operators.add("log", vec![record]).unwrap();
+    drop(operators);
+    let (log, operator) = ("log".to_owned(), Some(event_key("operator")));
+    let keeper = Keeper { remote: machine.world, policy, spool, desk, operator, log, out: Out::new(true) };
+    let (line, jobs) = std::sync::mpsc::channel();
+    line.send(Job::Incident(draft.clone())).unwrap();
+    drop(line);
+    let size = keeper.remote.size();
+    keeper.run(&jobs);
+    assert_eq!(keeper.remote.size(), size + 1);
+    let operators = Spool::open(&keeper.spool.dir().join("operator"), Duration::ZERO).unwrap();
+    assert!(operators.pending().unwrap().is_empty());
+    assert!(crate::files::beside(&draft, "tlog-proof").exists());
+}
+
+#[test]
+fn what_is_lost_is_noted_before_the_gateway_ends() {
+    let machine = Machine::new();
+    let spool = machine.spool();
+    let porter = machine.porter(&spool);
+    let mut clerk = machine.clerk(&porter, false, Some(60));
+    let mut ask = machine.ask(&["1"]);
+    clerk.turn(machine.at(1)).unwrap();
+    spooled(ask.try_recv().unwrap());
+    let problem = Problem { code: "sealing-key".into(), ..Problem::default() };
+    let (event_id, kept) = ("00".repeat(32), PathBuf::from("refused"));
+    let outcome =
+        Outcome { rejected: vec![Rejected { file: None, event_id, problem, kept, now: None }], ..Outcome::default() };
+    let numbers = spool.pending().unwrap()[0].numbers().collect();
+    machine.desk.done(Done { numbers, outcome, ended: Err(Failure::usage("end", "the end")) });
+    assert_eq!(clerk.turn(machine.at(2)).unwrap_err().code, "end");
+    let text = std::fs::read_to_string(machine.dir.path().join("outage.json")).unwrap();
+    assert!(text.contains("\"refused\":1"), "{text}");
+}
+
+#[test]
+fn nobody_is_told_that_an_access_is_kept_before_the_outage_is_noted() {
+    let machine = Machine::new();
+    let spool = machine.spool();
+    let porter = machine.porter(&spool);
+    let mut clerk = machine.clerk(&porter, true, None);
+    porter.up.set(false);
+    let mut ask = machine.ask(&["1"]);
+    clerk.turn(machine.at(1)).unwrap();
+    std::fs::create_dir(machine.dir.path().join("outage.json")).unwrap();
+    clerk.turn(machine.at(11)).unwrap_err();
+    assert_eq!(code(&ask.try_recv().unwrap()), "ended");
 }
 
 #[test]
