@@ -21,13 +21,13 @@ use crate::answer::Proven;
 use crate::batch::Remote;
 use crate::clock;
 use crate::deliver::Rejected;
-use crate::event_file::EventFile;
+use crate::event_file::{EventFile, int};
 use crate::exit::{Exit, Failure};
 use crate::limits::{GATEWAY_BATCH_MAX, GATEWAY_PARCELS_MAX};
 use crate::output::Out;
 use crate::readers;
 use crate::sealer::{Sealer, Signed};
-use crate::spool::Spool;
+use crate::spool::{Record, Spool};
 
 /// How often a refused batch is sealed again for readers that have changed.
 const SEAL_ATTEMPTS: u32 = 3;
@@ -35,6 +35,8 @@ const SEAL_ATTEMPTS: u32 = 3;
 const NAP: Duration = Duration::from_millis(500);
 /// How long after an attempt to find the place in the chain the next one comes.
 const FIND_PAUSE: Duration = Duration::from_secs(1);
+/// How long after a heartbeat that the log refused the next one comes.
+const BEAT_PAUSE: Duration = Duration::from_secs(60);
 
 /// Whoever brings parcels of the spool to the log and says what became of them (`Desk::done`), in order.
 pub trait Carrier {
@@ -102,6 +104,8 @@ struct Flight {
     promised: bool,
     /// Up to when everything known was in the chain before it; not known of what an earlier run left.
     before: Option<Time>,
+    /// The heartbeat that it ends with, and what that covers.
+    beat: Option<(EventId, Time)>,
 }
 
 /// Accesses that were promised and cannot be logged, while no incident in the log says so.
@@ -136,9 +140,12 @@ pub struct Clerk<'a, R: Remote> {
     heartbeat_s: Option<u64>,
     /// `recorded` of the last event that shows life to the minute: an access shows only its hour.
     pulse: Time,
-    /// What the last heartbeat covers.
+    /// What the last heartbeat covers, logged or under way.
     covered: Time,
+    /// What the last one that is logged covers; remembered in the spool.
+    said: Time,
     next_tick: Instant,
+    next_beat: Instant,
     next_find: Instant,
     outage: Option<Outage>,
     loss: Option<Loss>,
@@ -172,14 +179,17 @@ impl<'a, R: Remote> Clerk<'a, R> {
             }
             office.carrier.incident(draft);
         }
+        let said = outage::said(office.spool.dir());
         let mut clerk = Clerk {
             office,
             sealer: None,
             flights: VecDeque::new(),
             heartbeat_s: None,
             pulse: Time::new(0),
-            covered: Time::new(0),
+            covered: said,
+            said,
             next_tick: now.at,
+            next_beat: now.at,
             next_find: now.at,
             outage,
             loss,
@@ -198,8 +208,10 @@ impl<'a, R: Remote> Clerk<'a, R> {
                 .side("spool", clerk.office.spool.dir().display())
                 .now("give that address, so that they are sent; or another --spool DIR, if they are of another log"));
             }
-            let first = parcel.records.first().and_then(|record| EventFile::parse(record.envelope.as_bytes()).ok());
-            let first = first.map_or(First::NONE, |event| First::of(&event));
+            let event = |record: &Record| EventFile::parse(record.envelope.as_bytes()).ok();
+            let first = parcel.records.first().and_then(event).map_or(First::NONE, |event| First::of(&event));
+            let beat = parcel.records.last().and_then(event).filter(|event| event.kind() == Some("heartbeat"));
+            let beat = beat.and_then(|event| Some((event.id(), Time::new(event.body("to").and_then(int)?))));
             for number in parcel.numbers() {
                 clerk.flights.push_back(Flight {
                     number,
@@ -208,6 +220,7 @@ impl<'a, R: Remote> Clerk<'a, R> {
                     first,
                     promised: true,
                     before: None,
+                    beat,
                 });
                 clerk.office.carrier.carry(number);
             }
@@ -369,10 +382,12 @@ impl<'a, R: Remote> Clerk<'a, R> {
         let mut events = trial.seal(values, now.time)?;
         let oldest = asks.iter().map(|ask| ask.since).min();
         let before = Some(self.covers(oldest, now));
-        let mut covered = self.covered;
+        let mut beat = None;
         if heartbeat {
-            covered = self.covers(self.office.desk.oldest(), now);
-            events.push(trial.heartbeat(covered, now.time)?);
+            let covered = self.covers(self.office.desk.oldest(), now);
+            let event = trial.heartbeat(covered, now.time)?;
+            beat = Some((event.event_id, covered));
+            events.push(event);
         }
         let records = events.iter().map(Signed::waiting).collect();
         let parcels = match self.office.spool.add(&self.office.settings.log, records) {
@@ -394,7 +409,7 @@ impl<'a, R: Remote> Clerk<'a, R> {
         if of_kind(Kind::SealingKey) + of_kind(Kind::Heartbeat) > 0 {
             self.pulse = now.time;
         }
-        self.covered = covered;
+        self.covered = beat.map_or(self.covered, |(_, covered)| covered);
         self.sealer = Some(trial);
         let mut accesses = (first.seq..)
             .zip(&events)
@@ -421,7 +436,8 @@ impl<'a, R: Remote> Clerk<'a, R> {
                 // Who waits, waits for the last parcel: they are delivered in order.
                 let waiting = if at == last { std::mem::take(&mut waiting) } else { Vec::new() };
                 let sent = at_once.then_some(now.at);
-                self.flights.push_back(Flight { number, sent, waiting, first, promised: !at_once, before });
+                let beat = beat.filter(|_| at == last);
+                self.flights.push_back(Flight { number, sent, waiting, first, promised: !at_once, before, beat });
                 if at_once {
                     self.office.carrier.carry(number);
                 }
@@ -457,6 +473,16 @@ impl<'a, R: Remote> Clerk<'a, R> {
         let (settled, rest): (VecDeque<Flight>, VecDeque<Flight>) =
             std::mem::take(&mut self.flights).into_iter().partition(|flight| numbers.contains(&flight.number));
         self.flights = rest;
+        for (id, covered) in settled.iter().filter_map(|flight| flight.beat) {
+            if logged.contains_key(&id.hex()) {
+                self.said = self.said.max(covered);
+                if let Err(failure) = outage::say(self.office.spool.dir(), self.said) {
+                    self.office.out.warn(&format!("what the last heartbeat covers is not remembered: {failure}"));
+                }
+            } else {
+                self.next_beat = now.at + BEAT_PAUSE;
+            }
+        }
         let promised = settled.iter().any(|flight| flight.promised);
         let (first, before) = settled.front().map_or((First::NONE, None), |flight| (flight.first, flight.before));
         let refusal = outcome.rejected.first();
@@ -551,6 +577,7 @@ impl<'a, R: Remote> Clerk<'a, R> {
             rejected.kept.display()
         ));
         self.sealer = None;
+        self.covered = self.said;
         let hopeless = ["issuer-unknown", "issuer-closed", "epoch", "type-not-allowed", "signer-set", "signature"];
         if hopeless.contains(&problem.code.as_str()) {
             return Err(Failure::refused(&problem.code, "the log takes nothing more from this issuer")
@@ -627,8 +654,8 @@ impl<'a, R: Remote> Clerk<'a, R> {
 
     /// Two thirds of the promised interval, so that a slow log breaks no promise.
     fn heartbeat_due(&self, now: Moment) -> bool {
-        let due = |interval: u64| now.time.get() >= self.pulse.get() + interval * 2 / 3;
-        self.heartbeat_s.is_some_and(due) && !self.office.desk.is_leaving()
+        let due = |interval: u64| now.time.get() >= self.pulse.get().saturating_add(interval / 3 * 2);
+        self.heartbeat_s.is_some_and(due) && now.at >= self.next_beat && !self.office.desk.is_leaving()
     }
 
     /// What heartbeats leave out after a loss, and until when.
@@ -639,11 +666,12 @@ impl<'a, R: Remote> Clerk<'a, R> {
     }
 
     /// Up to when everything that this gateway knows of is in the chain: now, or just before the oldest access that waits, and
-    /// never later than what is lost; nor earlier than the last heartbeat, which the log would refuse.
+    /// never later than what is lost; but never earlier than the last heartbeat, which the log would refuse.
     fn covers(&self, oldest: Option<Instant>, now: Moment) -> Time {
         let age = oldest.map_or(0, |since| now.at.saturating_duration_since(since).as_secs() + 1);
-        let known = Time::new(now.time.get().saturating_sub(age)).max(self.covered);
-        self.loss.as_ref().and_then(|loss| loss.until).map_or(known, |until| known.min(until))
+        let known = Time::new(now.time.get().saturating_sub(age));
+        let until = self.loss.as_ref().and_then(|loss| loss.until);
+        until.map_or(known, |until| known.min(until)).max(self.covered)
     }
 
     /// Until something is due by itself.

@@ -4,6 +4,7 @@
 //! without its place, and beside it in words what the body cannot hold. Not here: logging it (`carrier`).
 //!
 //! ```text
+//! covered                                       what the last heartbeat that is logged covers
 //! outage.json                                   the one that lasts
 //! incidents/<what>-<issuer>-<epoch>-<first>-<last>.json  the draft, not logged before .tlog-proof is beside it; .txt the words
 //! ```
@@ -179,6 +180,17 @@ pub fn is_logged(draft: &Path) -> bool {
 /// Where the proof of a draft goes.
 pub fn proof(draft: &Path) -> PathBuf {
     files::beside(draft, "tlog-proof")
+}
+
+/// What the last heartbeat that is logged covers; 0 when that is not known.
+pub fn said(spool: &Path) -> Time {
+    let text = files::read_text(&spool.join("covered"), KEY_FILE_BYTES_MAX).unwrap_or_default();
+    Time::new(text.trim().parse().unwrap_or_default())
+}
+
+/// Remembers it.
+pub fn say(spool: &Path, covered: Time) -> Result<(), Failure> {
+    files::replace(&spool.join("covered"), format!("{}\n", covered.get()).as_bytes())
 }
 
 fn folder(spool: &Path) -> PathBuf {

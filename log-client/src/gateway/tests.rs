@@ -583,6 +583,60 @@ fn nobody_is_told_that_an_access_is_kept_before_the_outage_is_noted() {
 }
 
 #[test]
+fn a_heartbeat_takes_nothing_back_after_a_loss_and_a_restart() {
+    let machine = Machine::new();
+    let spool = machine.spool();
+    let last = |world: &World| world.event(world.size() - 1);
+    let to = |beat: &EventFile| beat.body("to").and_then(crate::event_file::int).unwrap();
+    {
+        let porter = machine.porter(&spool);
+        let mut clerk = machine.clerk(&porter, true, None);
+        for _ in 0..3 {
+            clerk.turn(machine.at(2_400)).unwrap();
+        }
+        assert_eq!(to(&last(&machine.world)), NOW + 2_460);
+        // The last event shows an hour that began before that.
+        let _logged = machine.ask(&["1"]);
+        clerk.turn(machine.at(2_500)).unwrap();
+        clerk.turn(machine.at(2_500)).unwrap();
+        porter.up.set(false);
+        let _kept = machine.ask(&["2"]);
+        clerk.turn(machine.at(2_510)).unwrap();
+    }
+    add_reader(&machine.world);
+    let next = Machine { desk: Arc::default(), ..machine };
+    let porter = next.porter(&spool);
+    let mut clerk = next.clerk(&porter, true, None);
+    for at in [2_600, 2_601, 5_100, 5_101, 5_102] {
+        clerk.turn(next.at(at)).unwrap();
+    }
+    let beat = last(&next.world);
+    assert_eq!((beat.kind(), to(&beat)), (Some("heartbeat"), NOW + 2_460));
+}
+
+#[test]
+fn a_refused_heartbeat_is_not_tried_again_at_once() {
+    let machine = Machine::new();
+    let spool = machine.spool();
+    let (issuer, key) = (Name::new("gateway").unwrap(), event_key("gateway"));
+    let world = &machine.world;
+    let made = crate::readers::sealer(world, &world.policy(), &world.fingerprint(), &issuer, &key, NOW);
+    // Another machine said more than this one may after what it lost.
+    let later = Time::new(NOW + 3_000);
+    world.submit_signed(&made.unwrap().0.heartbeat(later, later).unwrap()).unwrap();
+    let outage = Outage { since: NOW, epoch: 1, seq: 2, prev: ZEROS.into(), code: None, refused: 1 };
+    outage.write(spool.dir()).unwrap();
+    let porter = machine.porter(&spool);
+    let mut clerk = machine.clerk(&porter, true, None);
+    for (at, tries) in [(5_400, 1), (5_430, 1), (5_459, 1), (5_460, 2), (5_519, 2)] {
+        for _ in 0..3 {
+            clerk.turn(machine.at(at)).unwrap();
+        }
+        assert_eq!(machine.world.bodies.borrow().len(), tries, "{at}");
+    }
+}
+
+#[test]
 fn an_idle_gateway_shows_life_before_it_has_to() {
     let machine = Machine::new();
     let spool = machine.spool();
