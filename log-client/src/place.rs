@@ -1,14 +1,18 @@
 //! Where the next event of an issuer goes: what `/issuers/<name>` says, put into a statement (design-events.md 2).
 //!
-//! The answer is a convenience and is not believed: a wrong place is refused by the log, never logged.
+//! The answer is a convenience and is not believed: a wrong place is refused by the log, never logged. What goes into headers
+//! for good, the site, comes from an opening that the issuer itself signed.
 //! Not here: asking (`http`), signing.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use vitrine_spec::envelope::EventId;
+use vitrine_spec::body::Body;
+use vitrine_spec::envelope::{EventId, pae};
+use vitrine_spec::event::Event;
 use vitrine_spec::hash::Hash;
 use vitrine_spec::json::{INT_MAX, Value};
+use vitrine_spec::key::Vkey;
 use vitrine_spec::text::unb64;
 use vitrine_spec::words::Time;
 
@@ -45,7 +49,6 @@ struct Answer {
     last: Option<Last>,
     #[serde(default)]
     streams: Vec<Stream>,
-    heartbeat_s: Option<u64>,
     opened: Option<Opening>,
 }
 
@@ -81,54 +84,61 @@ pub struct Next {
     pub recorded: Time,
 }
 
-/// What the log says of an issuer that seals.
+/// What the log says of an issuer that seals: the next place unproven, everything else by an opening that our own key signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// The epoch that is open.
     pub epoch: u32,
-    /// The key that is current.
-    pub vkey: String,
     /// Where the next event goes.
     pub next: Next,
     /// The longest silence that its opening promises, seconds.
-    pub heartbeat_s: Option<u64>,
+    pub heartbeat_s: u64,
     /// The first site that its opening lists.
     pub site: Option<String>,
 }
 
 impl Standing {
-    /// Reads the answer of `/issuers/<name>`.
-    pub fn read(name: &str, answer: &[u8]) -> Result<Standing, Failure> {
+    /// Reads the answer of `/issuers/<name>` for whoever holds `key`.
+    ///
+    /// # Errors
+    /// It is none; the issuer has another key; the opening is not the one of this log, issuer and epoch that this key signed.
+    pub fn read(origin: &str, name: &str, key: &Vkey, answer: &[u8]) -> Result<Standing, Failure> {
         let (place, answer) = Place::read_all(name, answer)?;
-        let malformed = || {
+        if place.vkey != key.to_string() {
+            return Err(Failure::usage("submit.key", "the key given is not the issuer's current one")
+                .side("issuer", name)
+                .side("given", key.keyid())
+                .side("current", &place.vkey)
+                .now("give the current key with --key FILE"));
+        }
+        let malformed = |why: &str| {
             Failure::new(
                 crate::exit::Exit::Unreachable,
                 "issuers.malformed",
-                "the log's answer about an issuer holds no opening",
+                "the log's answer about an issuer holds no opening of it",
             )
             .side("issuer", name)
+            .side("reason", why)
         };
-        let site = match answer.opened {
-            Some(opened) => {
-                let leaf = unb64(&opened.leaf).map_err(|_| malformed())?;
-                let opening = EventFile::parse(&leaf).map_err(|_| malformed())?;
-                match opening.body("sites") {
-                    Some(Value::Array(sites)) if opening.kind() == Some("issuer-open") => {
-                        sites.first().and_then(Value::as_text).map(str::to_owned)
-                    }
-                    Some(_) | None => None,
-                }
-            }
-            None => None,
-        };
-        let prev = EventId::from_hex(&place.prev).ok_or_else(malformed)?;
+        let leaf = answer.opened.and_then(|opened| unb64(&opened.leaf).ok());
+        let event = leaf.and_then(|leaf| Event::read_leaf(&leaf).ok()).ok_or_else(|| malformed("it is no event"))?;
+        let header = &event.statement.header;
+        let Body::Open(opening) = &event.statement.body else { return Err(malformed("it is of another type")) };
+        if header.origin != origin || header.issuer.as_str() != name || header.epoch != place.epoch {
+            return Err(malformed("it is of another log, issuer or epoch"));
+        }
+        let message = pae(event.payload());
+        let mut signatures = event.envelope.signatures.iter();
+        if !signatures.any(|one| one.keyid == key.keyid() && key.verify(&message, &one.sig)) {
+            return Err(malformed("it is not signed by the issuer's key"));
+        }
+        let prev = EventId::from_hex(&place.prev).ok_or_else(|| malformed("the last event has no identity"))?;
         let recorded = Time::new(answer.last.map_or(0, |last| last.recorded));
         Ok(Standing {
             epoch: place.epoch,
-            vkey: place.vkey,
             next: Next { seq: place.seq, prev, recorded },
-            heartbeat_s: answer.heartbeat_s,
-            site,
+            heartbeat_s: opening.heartbeat_s,
+            site: opening.sites.first().cloned(),
         })
     }
 }

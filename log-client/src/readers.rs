@@ -101,14 +101,8 @@ pub fn sealer(
     now: u64,
 ) -> Result<(Sealer, Standing), Failure> {
     let charter = charter_in_force(remote, policy, pinned, now)?;
-    let standing = Standing::read(issuer.as_str(), &remote.issuer(issuer.as_str())?)?;
-    if standing.vkey != key.vkey().to_string() {
-        return Err(Failure::usage("submit.key", "the key given is not the issuer's current one")
-            .side("issuer", issuer)
-            .side("given", key.vkey().keyid())
-            .side("current", &standing.vkey)
-            .now("give the current key with --key FILE"));
-    }
+    let answer = remote.issuer(issuer.as_str())?;
+    let standing = Standing::read(&charter.origin, issuer.as_str(), &key.vkey(), &answer)?;
     // What is signed here goes on from it: a log that lies must not have us sign times that are still to come.
     if standing.next.recorded.get() > now.saturating_add(AHEAD_S) {
         return Err(Failure::new(
@@ -304,6 +298,44 @@ mod tests {
         }
         let failure = made().unwrap_err();
         assert_eq!((failure.exit, failure.code.as_str()), (Exit::NotYet, "sealing.clock"));
+    }
+
+    #[test]
+    fn sites_and_intervals_come_from_the_opening_that_the_issuer_signed() {
+        let world = World::access();
+        let answer = world.issuer("gateway").unwrap();
+        let read = |change: &dyn Fn(&mut serde_json::Value)| {
+            let mut answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
+            change(&mut answer);
+            let (key, answer) = (event_key("gateway").vkey(), serde_json::to_vec(&answer).unwrap());
+            Standing::read(crate::world::ORIGIN, "gateway", &key, &answer)
+        };
+        let standing = read(&|answer| answer["heartbeat_s"] = u64::MAX.into()).unwrap();
+        assert_eq!((standing.site.as_deref(), standing.heartbeat_s), (Some("CH-ZH-1"), 3_600));
+        let opening = |field: &str, value: vitrine_spec::json::Value, signer: &str| {
+            let mut statement = world.event(1).statement().clone();
+            let predicate = statement.entry("predicate").unwrap();
+            let part = if field == "sites" { "body" } else { "hdr" };
+            predicate.entry(part).unwrap().set(field, value);
+            let mut event = EventFile::unsigned(statement);
+            event.sign(&event_key(signer)).unwrap();
+            vitrine_spec::text::b64(&event.leaf())
+        };
+        let sites = || vitrine_spec::json::Value::Array(vec!["CH-BE-1".into()]);
+        assert!(read(&|answer| answer["opened"]["leaf"] = opening("sites", sites(), "gateway").into()).is_ok());
+        for (field, value, signer) in [
+            ("sites", sites(), "operator"),
+            ("origin", "example.com/other".into(), "gateway"),
+            ("issuer", "release".into(), "gateway"),
+            ("epoch", number(2), "gateway"),
+        ] {
+            let leaf = opening(field, value, signer);
+            let failure = read(&|answer| answer["opened"]["leaf"] = leaf.clone().into()).unwrap_err();
+            assert_eq!(failure.code, "issuers.malformed", "{field}");
+        }
+        let leaf = serde_json::Value::from(vitrine_spec::text::b64(&world.event(0).leaf()));
+        assert!(read(&|answer| answer["opened"]["leaf"] = leaf.clone()).is_err(), "a charter");
+        assert!(read(&|answer| answer["opened"] = serde_json::Value::Null).is_err());
     }
 
     #[test]
