@@ -133,8 +133,7 @@ impl<R: Remote, C: Clock> Run<'_, R, C> {
             ids.insert(id_of(record)?);
         }
         let steps = self.done.left(&ids)?.unwrap_or_default();
-        self.deliver(pending, logged)?;
-        self.settle(&steps, logged, &mut |_| ())
+        self.finish(pending, &steps, logged, &mut |_| ())
     }
 
     /// Seals, spools, delivers and remembers a batch; empty when it returns.
@@ -165,8 +164,23 @@ impl<R: Remote, C: Clock> Run<'_, R, C> {
         let parcels = self.spool.add(self.url, records)?;
         self.done.sent()?;
         seen(0);
-        self.deliver(parcels, logged)?;
-        self.settle(&steps, logged, seen)
+        self.finish(parcels, &steps, logged, seen)
+    }
+
+    /// Delivers the parcels of a batch and remembers it, also after a refusal, when nothing of it is in the spool.
+    fn finish(
+        &mut self,
+        parcels: Vec<Parcel>,
+        steps: &[Step],
+        logged: &mut Logged,
+        seen: &mut dyn FnMut(u64),
+    ) -> Result<(), Failure> {
+        let ended = self.deliver(parcels, logged);
+        if ended.is_err() && !self.spool.pending().is_ok_and(|parcels| parcels.is_empty()) {
+            return ended;
+        }
+        let settled = self.settle(steps, logged, seen);
+        ended.and(settled)
     }
 
     fn settle(&mut self, steps: &[Step], logged: &mut Logged, seen: &mut dyn FnMut(u64)) -> Result<(), Failure> {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test reports by panicking")]
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,16 +21,18 @@ use crate::deliver::{Courier, Outcome};
 use crate::exit::{Exit, Failure};
 use crate::readers;
 use crate::spool::Spool;
-use crate::world::{Bend, NOW, Watch, World, event_key, values};
+use crate::world::{Bend, NOW, Watch, World, add_reader, event_key, values};
 
 struct Stage {
     world: World,
     dir: tempfile::TempDir,
+    /// The readers change when something is sealed already.
+    stale: Cell<bool>,
 }
 
 impl Stage {
     fn new() -> Stage {
-        Stage { world: World::access(), dir: tempfile::tempdir().unwrap() }
+        Stage { world: World::access(), dir: tempfile::tempdir().unwrap(), stale: Cell::new(false) }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -62,6 +65,9 @@ impl Stage {
             let name = Name::new("gateway").unwrap();
             let made =
                 readers::sealer(&self.world, &policy, &self.world.fingerprint(), &name, &event_key("gateway"), NOW);
+            if self.stale.take() {
+                add_reader(&self.world);
+            }
             made.map(|(sealer, _)| sealer)
         };
         let mut run = Run {
@@ -312,4 +318,16 @@ fn a_quote_that_is_never_closed_costs_one_look_at_each_line() {
     let mut reading = importer.open(&file).unwrap();
     assert!(importer.next(&mut reading).unwrap().is_none());
     assert_eq!(importer.counts.faults(), 1);
+}
+
+#[test]
+fn after_a_refusal_the_same_command_goes_on() {
+    let stage = Stage::new();
+    let file = stage.file("a.json", "a.1", 1..=5);
+    stage.stale.set(true);
+    let (ended, logged) = stage.run(u64::MAX, &[&file]);
+    assert_eq!((ended.unwrap_err().code.as_str(), logged.accesses), ("sealing-key", 0));
+    let (ended, logged) = stage.run(u64::MAX, &[&file]);
+    assert_eq!((ended, logged.accesses), (Ok(()), 5));
+    stage.assert_logged(&[("a.1", 5)]);
 }
