@@ -71,7 +71,7 @@ struct Window {
 
 /// Seals and signs for one chain, and knows its next place.
 ///
-/// What it returns must be logged in that order, or [`Sealer::reseat`] be called: each event names the one before it.
+/// What it returns must be logged in that order, or the sealer be made anew: each event names the one before it.
 #[derive(Clone)]
 pub struct Sealer {
     key: Seed,
@@ -134,22 +134,6 @@ impl Sealer {
     /// The epoch.
     pub fn epoch(&self) -> u32 {
         self.epoch
-    }
-
-    /// Goes on from another place, because what was sealed last is not what was logged.
-    ///
-    /// W is dropped with it: its sealing key may not be in the chain, or not the newest there.
-    pub fn reseat(&mut self, next: Next) {
-        self.next = next;
-        self.window = None;
-    }
-
-    /// Takes the readers of the charter in force; others than before need a new sealing key.
-    pub fn set_readers(&mut self, readers: Vec<Reader>) {
-        if self.readers != readers {
-            self.readers = readers;
-            self.window = None;
-        }
     }
 
     /// Drops a W that is an hour old: it stays in memory no longer than that, whether or not another access comes.
@@ -381,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_key_is_renewed_each_hour_and_when_the_readers_change() {
+    fn a_window_key_is_renewed_each_hour() {
         //
         let world = World::access();
         let mut sealer = sealer(&world);
@@ -393,10 +377,6 @@ mod tests {
         log(&world, &before);
         log(&world, &after);
         assert_eq!(world.read_all(), some(0..3));
-        sealer.set_readers(sealer.readers.clone());
-        assert!(sealer.window.is_some(), "the same readers");
-        sealer.set_readers(sealer.readers[..1].to_vec());
-        assert!(sealer.window.is_none());
     }
 
     #[test]
@@ -428,20 +408,6 @@ mod tests {
             log(&world, &sealer.seal(some(0..1), Time::new(now)).unwrap());
             log(&world, &[sealer.heartbeat(Time::new(NOW), Time::new(now)).unwrap()]);
         }
-    }
-
-    #[test]
-    fn after_another_place_everything_is_sealed_anew() {
-        let world = World::access();
-        let mut sealer = sealer(&world);
-        let start = sealer.next();
-        let lost = sealer.seal(some(0..1), HALF_PAST).unwrap();
-        sealer.reseat(start);
-        let again = sealer.seal(some(0..1), HALF_PAST).unwrap();
-        assert_eq!(kinds(&again), ["sealing-key", "access"]);
-        assert_ne!(lost[1].record.as_ref().unwrap()[48..], again[1].record.as_ref().unwrap()[48..]);
-        log(&world, &again);
-        assert_eq!(world.read_all(), some(0..1));
     }
 
     #[test]
