@@ -279,6 +279,18 @@ pub fn value_text(value: &Value) -> String {
     value.as_text().map_or_else(|| String::from_utf8_lossy(&value.to_jcs()).into_owned(), str::to_owned)
 }
 
+/// The spec's JSON as serde's, for scripts.
+pub fn json_of(value: &Value) -> serde_json::Value {
+    match value {
+        Value::Null => serde_json::Value::Null,
+        Value::Bool(bool) => (*bool).into(),
+        Value::Int(int) => (*int).into(),
+        Value::Text(text) => text.as_str().into(),
+        Value::Array(items) => items.iter().map(json_of).collect(),
+        Value::Object(members) => members.iter().map(|(name, value)| (name.clone(), json_of(value))).collect(),
+    }
+}
+
 fn members(value: Option<&Value>) -> Rows {
     match value {
         Some(Value::Object(members)) => members.iter().map(|(name, value)| (name.clone(), value_text(value))).collect(),

@@ -10,12 +10,12 @@ use clap::{Args, ValueEnum};
 use serde_json::{Map, Value as Json, json};
 use vitrine_spec::fields::Field;
 use vitrine_spec::hash::Hash;
-use vitrine_spec::json::Value;
 use vitrine_spec::words::Name;
 
 use crate::clock;
 use crate::deliver::Clock;
 use crate::exit::{Exit, Failure};
+use crate::explain::json_of;
 use crate::http::Log;
 use crate::import::counts::Counts;
 use crate::import::done::Done;
@@ -143,8 +143,10 @@ fn dry_run(args: &Import, kind: Kind, mapping: &Mapping, files: &[PathBuf], out:
                 break 'files;
             }
             let Some(event) = importer.next(&mut reading)? else { break };
-            let fields: Map<String, Json> =
-                Field::ALL.into_iter().map(|field| (field.name().to_owned(), plain(event.values.get(field)))).collect();
+            let fields: Map<String, Json> = Field::ALL
+                .into_iter()
+                .map(|field| (field.name().to_owned(), json_of(event.values.get(field))))
+                .collect();
             let line = json!({"from": event.line, "fields": fields});
             if out.is_json() {
                 events.push(line);
@@ -286,20 +288,6 @@ fn told(counts: &Counts) -> Vec<String> {
         lines.push(format!("  {:6}  {why} ({first}{more})", group.records));
     }
     lines
-}
-
-/// A value as it stands in JSON.
-fn plain(value: &Value) -> Json {
-    match value {
-        Value::Null => Json::Null,
-        Value::Bool(value) => (*value).into(),
-        Value::Int(value) => (*value).into(),
-        Value::Text(value) => value.as_str().into(),
-        Value::Array(items) => items.iter().map(plain).collect(),
-        Value::Object(members) => {
-            members.iter().map(|(name, value)| (name.clone(), plain(value))).collect::<Map<_, _>>().into()
-        }
-    }
 }
 
 /// A file, or those of a directory and of the ones in it, by name.

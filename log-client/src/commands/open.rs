@@ -11,7 +11,6 @@ use vitrine_spec::body::Body;
 use vitrine_spec::checkpoint::Origin;
 use vitrine_spec::event::Event;
 use vitrine_spec::fields::{Field, Values};
-use vitrine_spec::json::Value;
 use vitrine_spec::limits::{RECORD_BYTES_MAX, TLOG_PROOF_BYTES_MAX};
 use vitrine_spec::opening::Opening;
 use vitrine_spec::sealing::{self, OpenError, Opened};
@@ -23,7 +22,7 @@ use vitrine_spec::wrap::{ReaderSeed, WrapFor, unwrap};
 
 use crate::clock;
 use crate::exit::{Exit, Failure};
-use crate::explain::value_text;
+use crate::explain::{json_of, value_text};
 use crate::files;
 use crate::http::Log;
 use crate::keyfile;
@@ -199,11 +198,6 @@ fn open(index: u64, event: &Event, sealing_key: &Event, record: &[u8], seed: &Re
             }
         }
     })
-}
-
-/// A value as JSON for scripts.
-pub(super) fn json_of(value: &Value) -> serde_json::Value {
-    serde_json::from_slice(&value.to_jcs()).unwrap_or_default()
 }
 
 fn show(index: u64, event: &Event, values: &Values, out: &Out) -> Exit {

@@ -14,11 +14,10 @@ use vitrine_spec::opening::{Opening, OpeningError};
 use vitrine_spec::policy::Policy;
 use vitrine_spec::tlog_proof::TlogProof;
 
-use super::open::json_of;
 use crate::answer::{self, AnswerFault, Logged};
 use crate::clock;
 use crate::exit::{Exit, Failure};
-use crate::explain::value_text;
+use crate::explain::{json_of, value_text};
 use crate::files;
 use crate::limits::OPENING_BYTES_MAX;
 use crate::output::{Out, Report};

@@ -13,8 +13,9 @@ use super::super::facts::{Facts, HOUR_S};
 use super::super::report::Window;
 use super::super::runs::Runs;
 use super::answer::{Answer, Aside, Because, ROWS_BYTES_MAX, ROWS_MAX, Row, Undecided};
-use super::filter::{AHEAD_S, Filter, Judged, json_of};
+use super::filter::{AHEAD_S, Filter, Judged};
 use super::whole::{self, Reach};
+use crate::explain::json_of;
 
 /// Reasons that are told apart; what comes with another one afterwards is listed together.
 const REASONS_MAX: usize = 1_000;

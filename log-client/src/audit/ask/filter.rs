@@ -132,20 +132,6 @@ pub fn is_automated(values: &Values) -> Option<bool> {
     }
 }
 
-/// The spec's JSON as serde's.
-pub fn json_of(value: &json::Value) -> Value {
-    match value {
-        json::Value::Null => Value::Null,
-        json::Value::Bool(bool) => Value::from(*bool),
-        json::Value::Int(int) => Value::from(*int),
-        json::Value::Text(text) => Value::from(text.as_str()),
-        json::Value::Array(items) => items.iter().map(json_of).collect(),
-        json::Value::Object(members) => {
-            members.iter().map(|(name, value)| (name.clone(), json_of(value))).collect::<Map<_, _>>().into()
-        }
-    }
-}
-
 /// Texts as one parameter.
 pub fn list(texts: &[String]) -> Value {
     texts.iter().map(String::as_str).collect()
