@@ -130,7 +130,7 @@ impl Parcel {
 }
 
 impl Spool {
-    /// Opens or makes the spool and locks it, waiting at most `patience` for another submit that works there.
+    /// Opens or makes the spool and locks it, waiting at most `patience` for another process that works there.
     pub fn open(dir: &Path, patience: Duration) -> Result<Spool, Failure> {
         let folders = ["pending", "refused", "superseded", "evidence", "proofs"].map(|name| dir.join(name));
         for part in [dir.to_owned()].into_iter().chain(folders) {
@@ -151,10 +151,10 @@ impl Spool {
                 return Err(failed(&path, &error.into()));
             }
             if Instant::now() >= until {
-                return Err(Failure::new(Exit::NotYet, "spool.locked", "another submit is working with this spool")
+                return Err(Failure::new(Exit::NotYet, "spool.locked", "another process is working with this spool")
                     .side("spool", dir.display())
                     .side("waited", format!("{} s", patience.as_secs()))
-                    .now("run it again later, or give this job its own --spool DIR; nothing was taken on"));
+                    .now("run it again when that one has ended, or give another --spool DIR if it is for another issuer; nothing was taken on"));
             }
             std::thread::sleep(Duration::from_millis(20));
         }
