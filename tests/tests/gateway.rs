@@ -87,10 +87,13 @@ fn world(folder: &Path) -> World {
     world
 }
 
+/// Seconds that the gateway waits for the log before it calls it away: more than a busy machine takes for a batch.
+const WAIT_S: &str = "15";
+
 fn gateway(world: &World, spool: &str, more: &[&str]) -> Server {
     let url = world.url();
     let mut args = vec!["gateway", "--log", &url, "--policy", "policy", "--trust", "trust", "--key", "gateway.key"];
-    args.extend(["--issuer", "gateway", "--listen", "127.0.0.1:0", "--spool", spool, "--wait", "2"]);
+    args.extend(["--issuer", "gateway", "--listen", "127.0.0.1:0", "--spool", spool, "--wait", WAIT_S]);
     args.extend(more);
     Server::start(&world.folder, "log-client", args, &world.path(&format!("{spool}.err"))).unwrap()
 }

@@ -24,7 +24,7 @@ use vitrine_tests::demo::product::now;
 use vitrine_tests::harness::accesses::{Accesses, Erasures, submission};
 use vitrine_tests::harness::events::Builds;
 use vitrine_tests::harness::forge;
-use vitrine_tests::harness::process::run;
+use vitrine_tests::harness::process::{self, run};
 use vitrine_tests::harness::world::World;
 
 /// Times the server is killed.
@@ -132,7 +132,7 @@ async fn submit_accesses(
     }
 }
 
-/// Erases every third acknowledged record, oldest first, until told to stop; tells the indices once it is acknowledged.
+/// Erases acknowledged records, oldest first, up to four by one event and most of them, until told to stop; tells the indices once it is acknowledged.
 async fn erase(
     url: String,
     mut erasures: Erasures,
@@ -284,6 +284,13 @@ fn killed_at_random_no_access_is_without_its_record_and_no_erased_one_comes_back
         }
         gone.extend(stored.iter().filter(|(_, record)| is_erased(record)).map(|(index, _)| *index));
     });
+    let enough = || records.lock().unwrap().len() > KILLS && erased.lock().unwrap().len() > KILLS / 3;
+    process::until("enough is logged and erased", || Ok(enough())).unwrap();
+    process::until("an erased record is seen as zeros", || {
+        gone.extend(stored(&world).iter().filter(|(_, record)| is_erased(record)).map(|(index, _)| *index));
+        Ok(!gone.is_empty())
+    })
+    .unwrap();
     stop.store(true, Ordering::SeqCst);
     for task in tasks {
         runtime.block_on(task).unwrap();
@@ -300,7 +307,6 @@ fn killed_at_random_no_access_is_without_its_record_and_no_erased_one_comes_back
         assert_eq!(by_id.get(id).map(|logged| logged.index.get()), Some(*index), "{id}");
     }
     let (stored, records, erased) = (stored(&world), records.lock().unwrap(), erased.lock().unwrap());
-    assert!(records.len() > KILLS && erased.len() > KILLS / 3, "{} records, {} erased", records.len(), erased.len());
     // An erasure whose answer was lost, or whose submitter was told to stop, is carried out all the same.
     let named: BTreeSet<EventId> = by_id
         .values()
@@ -322,7 +328,7 @@ fn killed_at_random_no_access_is_without_its_record_and_no_erased_one_comes_back
     }
     assert_eq!(holding(&world.path("log"), &beginnings), [], "erased records");
     assert!(erased.iter().all(|index| named.contains(&records[index].id)));
-    assert!(!gone.is_empty() && gone.iter().all(|index| is_erased(&stored[index])));
+    assert!(gone.iter().all(|index| is_erased(&stored[index])));
 }
 
 /// Folds admission over the leaves; each must be admitted.

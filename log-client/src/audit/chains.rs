@@ -279,9 +279,14 @@ impl Silence {
         Some((Silent { from: pulse.last, until }, finding))
     }
 
-    /// The same up to the end at which `finish` measures, by issuer and epoch.
+    /// Up to when silence is measured: nothing in the log speaks of a time after its latest event.
+    pub fn end(&self) -> u64 {
+        self.window.to.map_or(self.latest, |to| to.min(self.latest))
+    }
+
+    /// The same up to that end, by issuer and epoch.
     pub fn silent_at_end(&self) -> Vec<(Epoch, Silent)> {
-        let end = self.window.to.unwrap_or(self.latest);
+        let end = self.end();
         let gap = |key: &Epoch| Some((key.clone(), self.gap(key, end, "the end")?.0));
         self.pulses.keys().filter_map(gap).collect()
     }
@@ -297,12 +302,10 @@ impl Silence {
             .collect()
     }
 
-    /// Ends the section: measured up to the window's end, else up to the latest `recorded` of the log.
+    /// Ends the section, measured up to [`Silence::end`].
     pub fn finish(mut self) -> Section {
-        let (end, what) = match self.window.to {
-            Some(to) => (to, "the end given"),
-            None => (self.latest, "the latest time recorded in the log"),
-        };
+        let end = self.end();
+        let what = if self.window.to == Some(end) { "the end given" } else { "the latest time recorded in the log" };
         for finding in self.open_silences(end) {
             self.section.found(finding);
         }
@@ -404,6 +407,7 @@ mod tests {
         silence.see(&event(1, 2, 60)); // exactly the limit
         silence.see(&event(2, 3, 121)); // one second too long
         silence.see(&Seen { link: None, ..event(3, 4, 170) }); // shows no life of the chain
+        silence.see(&Seen { issuer: "other".into(), ..event(4, 5, 1_000) });
         let section = silence.finish();
         assert_eq!(codes(&section), ["silence", "silence"]);
         assert!(section.findings[0].text.contains("61 s of silence"), "{}", section.findings[0].text);
@@ -432,6 +436,15 @@ mod tests {
         silence.open("release", 1, Some(60), 0);
         silence.see(&Seen { issuer: "other".into(), ..event(3, 4, 61) });
         assert_eq!(codes(&silence.finish()), ["silence"]);
+    }
+
+    #[test]
+    fn nobody_is_silent_after_the_latest_time_in_the_log() {
+        let mut silence = Silence::new(Window { from: Some(0), to: Some(9_999) });
+        silence.open("release", 1, Some(60), 0);
+        silence.see(&event(1, 2, 60));
+        assert_eq!(silence.end(), 60);
+        assert_eq!(codes(&silence.finish()), Vec::<&str>::new());
     }
 
     #[test]

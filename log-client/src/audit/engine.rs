@@ -328,10 +328,14 @@ impl<'a> Audit<'a> {
         for finding in self.roots.wrong {
             self.kept.found(finding);
         }
-        if let (Some(time), None) = (self.head.witnessed.time, self.window.to)
+        if let Some(time) = self.head.witnessed.time
             && self.size == self.head.signed.size()
         {
-            run.silent_now = self.parts.silence.open_silences(time);
+            // What the log itself does not show: its own silence up to what the witnesses saw.
+            let end = self.window.to.map_or(time, |to| to.min(time));
+            if end > self.parts.silence.end() {
+                run.silent_now = self.parts.silence.open_silences(end);
+            }
         }
         if let Some(stop) = &self.parts.fold.stop {
             keep(self.copy, &format!("entry-{}", stop.index), &stop.entry, run)?;

@@ -40,10 +40,13 @@ impl Figures {
 
 impl AccessSink for Figures {
     fn see(&mut self, access: &Access) {
+        // When one that shows nothing happened is not known: it was recorded in that hour or later.
+        let from = self.window.from.map(|from| from - from % HOUR_S);
+        let recorded = Window { from, to: self.window.to }.holds(access.recorded);
         let values = match &access.state {
             State::Opened(values) => values,
-            State::Erased { .. } => return self.erased += 1,
-            State::NotOpened { .. } => return self.not_opened += 1,
+            State::Erased { .. } => return self.erased += u64::from(recorded),
+            State::NotOpened { .. } => return self.not_opened += u64::from(recorded),
         };
         let at = occurred(values);
         if !self.window.holds(at) {

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use vitrine_spec::fields::{OPS, PURPOSES};
 
-use super::ask::answer::{Answer, Row};
+use super::ask::answer::{self, Answer, Row};
 use super::facts::{Facts, HOUR_S, Lane, Target};
 use super::figures::Figures;
 use super::html_plot::{self, Axis, LANES_MAX, Series};
@@ -271,7 +271,7 @@ fn summary(content: &Content<'_>) -> Vec<(&'static str, String)> {
     let sealed = facts.accesses_between(0, None, |_| true).count();
     if sealed != 0 {
         let read = if figures.is_empty() {
-            "none opened: no reader’s key was given".to_owned()
+            "none of the period was opened".to_owned()
         } else {
             format!(
                 "{} of the period opened, {} erased, {} did not open",
@@ -284,9 +284,9 @@ fn summary(content: &Content<'_>) -> Vec<(&'static str, String)> {
     }
     rows.push(("Findings", tally(report)));
     if !answers.is_empty() {
-        let complete = answers.iter().filter(|answer| answer.complete).count() as u64;
         let asked = counted(answers.len() as u64, "question", "questions");
-        rows.push(("Asked", format!("{asked}, {} answered completely", grouped(complete))));
+        let tally = answer::tally(answers).unwrap_or_default();
+        rows.push(("Asked", format!("{asked}; {tally}")));
     }
     rows
 }
@@ -546,7 +546,7 @@ fn sealed_hours(page: &mut Page, facts: &Facts) {
             *hours.entry(recorded / HOUR_S).or_default() += runs.count();
         }
     }
-    page.say("No record was opened, so this shows what everybody sees: how many accesses were recorded in which hour.");
+    page.say("No record of the period was opened, so this shows what everybody sees: how many accesses were recorded in which hour.");
     let (Some((first, _)), Some((last, _))) = (hours.first_key_value(), hours.last_key_value()) else {
         return page.say("None was recorded in the period.");
     };

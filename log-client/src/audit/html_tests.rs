@@ -234,8 +234,6 @@ fn tags_are_closed_in_their_order() {
 #[test]
 fn the_same_content_is_the_same_bytes() {
     let (one, two) = (whole(HOSTILE), whole(HOSTILE));
-    std::fs::write("/tmp/hostile.html", &one.html).unwrap();
-    std::fs::write("/tmp/report.html", whole("").html).unwrap();
     assert!(one == two);
     let json: serde_json::Value = serde_json::from_str(&one.json).unwrap();
     assert_eq!(json["format"], "vitrine-audit/v0");
@@ -267,6 +265,6 @@ fn without_a_reader_the_page_shows_what_everybody_sees() {
     let report = AuditReport::new("example.com/access".into(), 1_000, "r".into(), WINDOW, Vec::new());
     let html = write(&report, &facts(&rows), &Figures::new(WINDOW), &[]).unwrap().html;
     assert!(html.contains("Sealed accesses per 2 days in which they were recorded"));
-    assert!(html.contains("none opened: no reader’s key was given"));
+    assert!(html.contains("none of the period was opened"));
     assert!(!html.contains("Accesses by purpose"));
 }

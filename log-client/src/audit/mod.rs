@@ -78,7 +78,7 @@ pub struct Args {
     /// Report events recorded from this time on
     #[arg(long, value_name = "T0", requires = "to")]
     from: Option<String>,
-    /// Report events recorded before this time; silence is measured up to it
+    /// Report events recorded before this time; silence is measured up to it, or to the latest time in the log
     #[arg(long, value_name = "T1", requires = "from")]
     to: Option<String>,
     /// A reader's private key file: opens every sealed record and checks it against its leaf
@@ -242,6 +242,10 @@ fn show(args: &Args, audited: &Audited, beside: &Beside, out: &Out) -> Exit {
     out.line(&format!("report in {}", args.out.display()));
     for kept in &run.evidence {
         out.line(&format!("evidence in {}", args.state.join(kept).display()));
+    }
+    // The verdict speaks of the log; the answers have the last word.
+    if let Some(tally) = ask::answer::tally(&beside.answers) {
+        out.line(&tally);
     }
     exit
 }

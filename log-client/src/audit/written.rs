@@ -5,7 +5,7 @@
 use serde::Serialize;
 use vitrine_spec::hash::Hash;
 
-use super::ask::answer::Answer;
+use super::ask::answer::{Answer, tally};
 use super::facts::Facts;
 use super::figures::Figures;
 use super::html::{self, Content};
@@ -43,6 +43,9 @@ pub fn write(
     for answer in answers {
         text.push('\n');
         text.push_str(&answer.text());
+    }
+    if let Some(tally) = tally(answers) {
+        text.push_str(&format!("\n{tally}\n"));
     }
     let json_sha256 = Hash::of(json.as_bytes()).hex();
     let html = html::page(&Content { report, facts, figures, answers, json_sha256: &json_sha256 });

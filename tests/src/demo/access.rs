@@ -2,8 +2,8 @@
 //!
 //! Each step is done by the binaries' own commands. Not here: records of other systems (`imported`), what goes wrong (`wronged`).
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use serde_json::json;
 use vitrine_log_server::sealed;
@@ -119,7 +119,7 @@ pub fn found_by_question(world: &World, show: &mut Show, index: u64) -> Result<(
     }
     show.good(&format!("{} is written, {} kB", world.path("report-access/report.html").display(), page.len() / 1_000));
     show.sum(format!(
-        "found        the read of EU data by {ABROAD} from Singapore, by the supervisor's question foreign-reads; report.html"
+        "found        the read of EU data by {ABROAD} from Singapore, by the supervisor's question foreign-reads; {open} cannot be decided"
     ));
     Ok(())
 }
@@ -227,7 +227,14 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, String> {
 
 /// The files below a folder that hold these bytes. A file that has gone meanwhile holds nothing.
 fn places(folder: &Path, needle: &[u8]) -> Result<Vec<PathBuf>, String> {
-    let holds =
-        |path: &PathBuf| fs::read(path).is_ok_and(|bytes| bytes.windows(needle.len()).any(|window| window == needle));
-    Ok(files(folder)?.into_iter().filter(holds).collect())
+    let mut found = Vec::new();
+    for path in files(folder)? {
+        match fs::read(&path) {
+            Ok(bytes) if bytes.windows(needle.len()).any(|window| window == needle) => found.push(path),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(format!("{}: {error}", path.display())),
+        }
+    }
+    Ok(found)
 }

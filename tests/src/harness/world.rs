@@ -4,7 +4,9 @@
 //! so that what a test or a person types next is short. Not here: events (`log-client event`).
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use vitrine_spec::note::Note;
 
@@ -184,8 +186,9 @@ impl World {
         Ok(())
     }
 
+    /// The address that a server had before, else a new one that nothing is given by chance while the server is down.
     fn listen(&self, number: usize) -> String {
-        self.ports[number].clone().unwrap_or_else(|| "127.0.0.1:0".to_owned())
+        self.ports[number].clone().unwrap_or_else(free_address)
     }
 
     /// Writes both policies from what the witnesses printed and where they listen.
@@ -387,4 +390,16 @@ impl World {
 
 fn lines(text: &str, prefix: &str) -> String {
     text.lines().filter(|line| line.starts_with(prefix)).map(|line| format!("{line}\n")).collect()
+}
+
+/// A loopback address with a port below those that the system gives to whoever asks for any.
+fn free_address() -> String {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let base = 10_000 + u16::try_from(std::process::id() % 20_000).unwrap_or(0);
+    loop {
+        let port = base + NEXT.fetch_add(1, Ordering::Relaxed) % 2_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return format!("127.0.0.1:{port}");
+        }
+    }
 }

@@ -267,6 +267,18 @@ fn cut(cell: &str) -> String {
     cell.chars().take(CELL_CHARS - 1).chain(['…']).collect()
 }
 
+/// How many questions were answered completely, in words; none when nothing was asked.
+pub fn tally(answers: &[Answer]) -> Option<String> {
+    let open = answers.iter().filter(|answer| !answer.complete).count();
+    match (answers.len(), open) {
+        (0, _) => None,
+        (1, 0) => Some("the answer is complete".to_owned()),
+        (1, _) => Some("the answer is NOT complete".to_owned()),
+        (all, 0) => Some(format!("all {all} answers are complete")),
+        (all, open) => Some(format!("{open} of {all} answers are NOT complete")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
