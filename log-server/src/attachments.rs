@@ -4,7 +4,7 @@
 //! waits: a small record beside it says who put it and when, which is what its issuer's quota and the sweeper go by. The
 //! writer says which are named. Not here: who may put one (`vitrine_spec::request`), what a client sees (`http`).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_lc_rs::digest::{Context, SHA256};
@@ -132,6 +132,8 @@ struct Inner {
     coming: BTreeMap<Name, Share>,
     /// When admission, or a second put, last found one that waits: it is about to be named.
     found: HashMap<Hash, Time>,
+    /// What gets its name now: seen, and not durable yet. After a failure it stays, until the log is opened again.
+    naming: HashSet<Hash>,
 }
 
 impl Inner {
@@ -199,14 +201,17 @@ impl Attachments {
         result.inspect_err(|error| (self.failed)(error))
     }
 
-    /// The size of an attachment that is here, for an event that names it: the sweeper spares it from now on, until the
-    /// event is admitted or refused.
+    /// The size of an attachment that is here, durably, for an event that names it: the sweeper spares it from now on,
+    /// until the event is admitted or refused.
     pub fn find(&self, sha256: &Hash, now: Time) -> Option<u64> {
         {
             let mut inner = self.inner();
             if let Some(size) = inner.waiting.get(sha256).map(|waiting| waiting.size) {
                 inner.found.insert(*sha256, now);
                 return Some(size);
+            }
+            if inner.naming.contains(sha256) {
+                return None;
             }
         }
         self.size(sha256).unwrap_or_else(|error| {
@@ -380,7 +385,15 @@ impl Putting {
         }
         let Attachments { store, .. } = &*self.attachments;
         let record = Waiting { issuer: self.request.issuer.clone(), size: self.request.size, since: now };
-        let Some(object) = self.object.take() else {
+        let object = match self.object.take() {
+            // Another put of it ended first.
+            Some(object) if self.attachments.find(&sha256, now).is_some() => {
+                self.attachments.told(store.discard(object))?;
+                None
+            }
+            object => object,
+        };
+        let Some(object) = object else {
             // Put again, it waits for another day: whoever puts it is about to name it.
             let mut inner = self.attachments.inner();
             if let Some(waiting) = inner.waiting.get_mut(&sha256) {
@@ -392,8 +405,11 @@ impl Putting {
         };
         // The record first: a stop in between leaves no attachment that nobody is charged for.
         self.attachments.told(store.put(&layout::waiting(&sha256), record.print().as_bytes()))?;
+        self.attachments.inner().naming.insert(sha256);
         self.attachments.told(store.name(object, &layout::attachment(&sha256)))?;
-        self.attachments.inner().waiting.insert(sha256, record);
+        let mut inner = self.attachments.inner();
+        inner.naming.remove(&sha256);
+        inner.waiting.insert(sha256, record);
         Ok(true)
     }
 }
@@ -421,6 +437,7 @@ impl Drop for Putting {
 #[allow(clippy::unwrap_used, clippy::panic, reason = "a test reports by panicking")]
 mod tests {
     use super::*;
+    use crate::fake::Heard;
     use crate::store::{Files, OsDisk};
     use vitrine_spec::words;
 
@@ -504,6 +521,40 @@ mod tests {
         store.put(&layout::waiting(&sha256), b"vitrine attachment 2 farm 8 6\n").unwrap();
         let error = Attachments::open(Arc::clone(store), 0, |_| {}).err().unwrap();
         assert!(error.to_string().contains("attachment 2 farm"), "{error}");
+    }
+
+    #[test]
+    fn what_is_named_and_not_durable_yet_is_not_found() {
+        // [S-40]: an event admitted for it, or a second put answered, would outlive it
+        let folder = tempfile::tempdir().unwrap();
+        let here: Arc<Mutex<Option<Arc<Attachments>>>> = Arc::default();
+        let found: Arc<Mutex<Vec<(Option<u64>, bool)>>> = Arc::default();
+        let (look, seen) = (Arc::clone(&here), Arc::clone(&found));
+        let sha256 = Hash::of(b"a report");
+        let of_it = layout::folder(&layout::attachment(&sha256)).to_owned();
+        let disk = Heard::new(OsDisk::create(folder.path()).unwrap(), move |step, path| {
+            if (step, path) == ("sync folder", &of_it) {
+                let attachments = look.lock().unwrap().clone().unwrap();
+                let again = attachments.begin(request("review", b"a report"), Time::new(5)).unwrap();
+                seen.lock().unwrap().push((attachments.find(&sha256, Time::new(5)), again.object.is_none()));
+            }
+        });
+        let attachments =
+            Arc::new(Attachments::open(Arc::new(Files::new(disk)), 0, |error| panic!("{error}")).unwrap());
+        *here.lock().unwrap() = Some(Arc::clone(&attachments));
+        let mut putting = attachments.begin(request("farm", b"a report"), Time::new(5)).unwrap();
+        putting.add(b"a report").unwrap();
+        assert!(putting.end(Time::new(5)).unwrap());
+        assert_eq!(*found.lock().unwrap(), [(None, false)]);
+        assert_eq!(attachments.find(&sha256, Time::new(5)), Some(8));
+        here.lock().unwrap().take();
+        let [early, late] = ["farm", "review"].map(|issuer| {
+            let mut putting = attachments.begin(request(issuer, b"twice"), Time::new(5)).unwrap();
+            putting.add(b"twice").unwrap();
+            putting
+        });
+        let ended = [early, late].map(|putting| putting.end(Time::new(5)).unwrap());
+        assert_eq!(ended, [true, false], "what is named by then is not taken for not durable once more");
     }
 
     #[test]

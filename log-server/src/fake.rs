@@ -1,4 +1,5 @@
-//! For tests: a witness that follows a script, a tree in memory whose log signs heads, and people who sign events (85-log.md).
+//! For tests: a witness that follows a script, a tree in memory whose log signs heads, people who sign events, and a disk that
+//! says what is done to it (85-log.md).
 //!
 //! The witness checks nothing but the old size: what it says is the test's choice. Not here: a real witness, which the
 //! end-to-end tests run.
@@ -6,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "for tests, which report by panicking")]
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -35,6 +37,7 @@ use vitrine_spec::wrap::{ReaderSeed, SEALING_ALG, WindowKey, WrapFor, wrap};
 
 use crate::keys::LogKeys;
 use crate::metrics::Metrics;
+use crate::store::{Disk, OsDisk};
 use crate::time::Time;
 use crate::witnesses::{Asking, Parts, Tree, Witnesses};
 
@@ -505,4 +508,82 @@ fn signed_charter(body: Value, operator: &mut Actor, supervisor: &Actor) -> Valu
     let subject = json!([{"digest": {"sha256": Hash::of(ORIGIN.as_bytes()).hex()}}]);
     let header = operator.header(true, 0, &[supervisor]);
     operator.event("charter", subject, header, body, &[supervisor])
+}
+
+/// A disk that says what is done to it, before it is: the step and the path.
+pub(crate) struct Heard {
+    disk: OsDisk,
+    hear: Box<dyn Fn(&'static str, &str) + Send + Sync>,
+}
+
+impl Heard {
+    pub(crate) fn new(disk: OsDisk, hear: impl Fn(&'static str, &str) + Send + Sync + 'static) -> Heard {
+        Heard { disk, hear: Box::new(hear) }
+    }
+}
+
+impl Disk for Heard {
+    type File = <OsDisk as Disk>::File;
+
+    fn read(&self, path: &str) -> io::Result<Vec<u8>> {
+        self.disk.read(path)
+    }
+
+    fn list(&self, folder: &str) -> io::Result<Vec<String>> {
+        Disk::list(&self.disk, folder)
+    }
+
+    fn make_folder(&self, folder: &str) -> io::Result<()> {
+        (self.hear)("make folder", folder);
+        self.disk.make_folder(folder)
+    }
+
+    fn write(&self, path: &str, bytes: &[u8]) -> io::Result<Self::File> {
+        (self.hear)("write", path);
+        self.disk.write(path, bytes)
+    }
+
+    fn append(&self, file: &mut Self::File, bytes: &[u8]) -> io::Result<()> {
+        self.disk.append(file, bytes)
+    }
+
+    fn read_part(&self, path: &str, from: u64, length: usize) -> io::Result<Vec<u8>> {
+        self.disk.read_part(path, from, length)
+    }
+
+    fn size(&self, path: &str) -> io::Result<u64> {
+        self.disk.size(path)
+    }
+
+    fn sync_file(&self, file: &Self::File) -> io::Result<()> {
+        self.disk.sync_file(file)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        (self.hear)("rename", to);
+        self.disk.rename(from, to)
+    }
+
+    fn sync_folder(&self, folder: &str) -> io::Result<()> {
+        (self.hear)("sync folder", folder);
+        self.disk.sync_folder(folder)
+    }
+
+    fn delete(&self, path: &str) -> io::Result<()> {
+        (self.hear)("delete", path);
+        self.disk.delete(path)
+    }
+
+    fn delete_folder(&self, folder: &str) -> io::Result<()> {
+        (self.hear)("delete folder", folder);
+        self.disk.delete_folder(folder)
+    }
+
+    fn free_bytes(&self) -> io::Result<Option<u64>> {
+        self.disk.free_bytes()
+    }
+
+    fn place(&self) -> String {
+        self.disk.place()
+    }
 }
