@@ -236,6 +236,12 @@ impl Attachments {
         (inner.waiting.len(), inner.waiting.values().map(|waiting| waiting.size).sum())
     }
 
+    /// Whether what a request asks for is here. One that lost its end is not: it is put anew, over what is left of it.
+    fn here(&self, request: &AttachRequest, now: Time) -> Result<bool, StoreError> {
+        let size = Some(request.size);
+        Ok(self.find(&request.sha256, now) == size && self.told(self.size(&request.sha256))? == size)
+    }
+
     /// Begins to take one. Its bytes count towards the issuer's quota from here on, unless it is here already [S-41].
     pub fn begin(self: &Arc<Self>, request: AttachRequest, now: Time) -> Result<Putting, PutError> {
         let mut putting = Putting {
@@ -246,7 +252,7 @@ impl Attachments {
             got: 0,
             request,
         };
-        let here = self.find(&putting.request.sha256, now).is_some();
+        let here = self.here(&putting.request, now)?;
         let mut inner = self.inner();
         let issuer = putting.request.issuer.clone();
         // What is here already has no room to ask for, but it takes a place while it comes.
@@ -387,7 +393,7 @@ impl Putting {
         let record = Waiting { issuer: self.request.issuer.clone(), size: self.request.size, since: now };
         let object = match self.object.take() {
             // Another put of it ended first.
-            Some(object) if self.attachments.find(&sha256, now).is_some() => {
+            Some(object) if self.attachments.here(&self.request, now)? => {
                 self.attachments.told(store.discard(object))?;
                 None
             }
@@ -555,6 +561,22 @@ mod tests {
         });
         let ended = [early, late].map(|putting| putting.end(Time::new(5)).unwrap());
         assert_eq!(ended, [true, false], "what is named by then is not taken for not durable once more");
+    }
+
+    #[test]
+    fn what_lost_its_end_is_put_again() {
+        // [S-40]
+        let world = World::new();
+        assert!(world.put("farm", b"a report", 5).unwrap());
+        let path = layout::attachment(&Hash::of(b"a report"));
+        for waits in [true, false] {
+            if !waits {
+                world.attachments.named([&Hash::of(b"a report")]).unwrap();
+            }
+            world.attachments.store.put(&path, b"a rep").unwrap();
+            assert!(world.put("farm", b"a report", 6).unwrap(), "waits: {waits}");
+            assert_eq!(world.attachments.store.read(&path).unwrap().unwrap(), b"a report");
+        }
     }
 
     #[test]

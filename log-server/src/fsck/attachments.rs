@@ -45,10 +45,16 @@ impl Attachments {
             };
             report.attachments += 1;
             let (size, got) = digest_of(store, &sha256)?;
+            let named = self.named.remove(&sha256);
             if got != sha256 {
-                report.find(&path, format!("its SHA-256 is {}", got.hex()));
+                // Of this size it is taken for the right one, and only compared with what is put.
+                let again = match named {
+                    Some((named, _)) if named != size => "put it again",
+                    Some(_) | None => "delete it and put it again",
+                };
+                report.find(&path, format!("its SHA-256 is {}: {again}", got.hex()));
             }
-            match self.named.remove(&sha256) {
+            match named {
                 Some((named, index)) if named != size => {
                     report.find(path, format!("it has {size} bytes, entry {index} names {named}"));
                 }
@@ -58,7 +64,7 @@ impl Attachments {
             }
         }
         for (sha256, (_, index)) in self.named {
-            report.find(layout::attachment(&sha256), format!("it is missing, entry {index} names it"));
+            report.find(layout::attachment(&sha256), format!("it is missing, entry {index} names it: put it again"));
         }
         Ok(())
     }
