@@ -436,7 +436,11 @@ impl Following<'_> {
     fn records_end(&self) -> Result<u64, FollowError> {
         let mut end = self.complete.size.get();
         for span in Span::cut(end, self.fetched.size.get()) {
-            end = sealed::end_of(&*self.store, span.first)?.map_or(end, |last| last.max(end));
+            if let Some(last) = sealed::end_of(&*self.store, span.first)? {
+                // What is seen may be of a run that was killed before it had synced the name.
+                self.store.sync_folder(layout::folder(&span.path()))?;
+                end = last.max(end);
+            }
         }
         Ok(end)
     }
@@ -468,14 +472,19 @@ impl Following<'_> {
             Ok(())
         })?;
         let total = named.len() as u64;
+        let mut seen = BTreeSet::new();
         for (done, (sha256, size)) in (0..).zip(named) {
             self.step("copy attachments", done, total);
-            if self.store.size(&layout::attachment(&sha256))? != Some(size) {
+            let path = layout::attachment(&sha256);
+            if self.store.size(&path)? == Some(size) {
+                seen.insert(layout::folder(&path).to_owned());
+            } else {
                 self.attachment(&sha256, size)?;
                 self.report.attachments += 1;
             }
         }
-        Ok(())
+        // A run that was killed may have left one whose name no sync covers.
+        seen.iter().try_for_each(|folder| Ok(self.store.sync_folder(folder)?))
     }
 
     fn attachment(&self, sha256: &Hash, size: u64) -> Result<(), FollowError> {
@@ -515,7 +524,12 @@ impl Following<'_> {
         const HOUR: u64 = 3_600;
         // A charter may be recorded a minute after the clock of its log, and this clock may be behind.
         let opened = Time::new(self.opened.get().saturating_sub(HOUR));
-        let from = copy::newest_kept(&*self.store)?.unwrap_or(opened);
+        let newest = copy::newest_kept(&*self.store)?;
+        if let Some(newest) = newest {
+            // They come in order: only the newest may be of a run that was killed before it had synced the name.
+            self.store.sync_folder(layout::folder(&layout::kept(newest)))?;
+        }
+        let from = newest.unwrap_or(opened);
         let hours: Vec<Time> =
             (from.get() / HOUR..=Time::now().get() / HOUR + 1).map(|hour| Time::new(hour * HOUR)).collect();
         let total = hours.len() as u64;
