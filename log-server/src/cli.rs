@@ -15,6 +15,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
 use vitrine_spec::hash::Hash;
+use vitrine_spec::tree::TreeSize;
 
 use crate::config::{BATCH_MILLIS_DEFAULT, Config, FREE_BYTES_MIN_DEFAULT};
 use crate::follow;
@@ -37,7 +38,7 @@ const EXIT_CODES: &str = "Exit codes:
   0  done
   1  fsck found damage, the charter is not valid, or follow met another charter or too few witnesses
   2  wrong command line, missing or malformed file, a folder in use
-  3  follow: the log does not extend the copy, or its entries, records or proofs do not fit; its checkpoint is kept
+  3  follow: the log does not extend the copy, or its entries, records or proofs do not fit; what it signed is in evidence/
   4  not reachable; or a write failed: the message says which, and opening again is the recovery
   5  status: the server does not admit events yet";
 
@@ -405,7 +406,7 @@ fn copy(args: &Follow, json: bool) -> Result<u8, Failed> {
             "origin": report.origin, "fingerprint": fingerprint, "size": report.size.get(),
             "root": report.root.to_string(), "before": report.before.get(), "records": report.records,
             "reads": report.reads, "attachments": report.attachments, "kept": report.kept,
-            "log_size": report.remote.get(), "not_checked": not_checked,
+            "log_size": report.remote.map(TreeSize::get), "not_checked": not_checked,
         })
         .to_string());
     } else {
@@ -415,6 +416,9 @@ fn copy(args: &Follow, json: bool) -> Result<u8, Failed> {
             "with         {} sealed records in {} reads, {} attachments, {} kept checkpoints",
             report.records, report.reads, report.attachments, report.kept
         ));
+        if report.remote.is_none() {
+            say("log now      it did not answer any more");
+        }
         if !not_checked.is_empty() {
             say(&format!("not checked  {}", not_checked.join(", ")));
         }

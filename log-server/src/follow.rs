@@ -42,6 +42,7 @@ use crate::sealed::{self, Finder, Span};
 use crate::store::{Files, FolderLock, OsDisk, Store};
 use crate::time::Time;
 pub use copy::{CopyError, Place};
+use error::EXIT_MISBEHAVED;
 pub use error::FollowError;
 use incoming::Incoming;
 use remote::Remote;
@@ -90,17 +91,22 @@ pub struct Report {
     pub attachments: u64,
     /// Kept checkpoints written.
     pub kept: u64,
-    /// Entries of the log when this ended: more than the copy has when the log went on meanwhile.
-    pub remote: TreeSize,
+    /// Entries of the log when this ended: more than the copy has when the log went on meanwhile. `None` when it did not
+    /// answer any more.
+    pub remote: Option<TreeSize>,
 }
 
 /// Makes a copy, or brings one up to what the log shows now.
 pub fn follow(options: &Options, progress: Progress<'_>) -> Result<Report, FollowError> {
-    let policy = options.policy.as_deref().map(|path| read_policy(path, options.unwitnessed)).transpose()?;
-    let reader_key = options.reader_key.as_deref().map(read_signing_key).transpose()?;
     let disk = OsDisk::create(&options.dir)?;
     let _lock = FolderLock::take(&options.dir)?;
-    let store: Arc<dyn Store> = Arc::new(Files::new(disk));
+    follow_into(Arc::new(Files::new(disk)), options, progress)
+}
+
+/// As [`follow`], with the objects in a store of the caller's choice; the folder of the options has index and evidence.
+pub fn follow_into(store: Arc<dyn Store>, options: &Options, progress: Progress<'_>) -> Result<Report, FollowError> {
+    let policy = options.policy.as_deref().map(|path| read_policy(path, options.unwitnessed)).transpose()?;
+    let reader_key = options.reader_key.as_deref().map(read_signing_key).transpose()?;
     let standing = copy::standing(&*store)?;
     let remote = Remote::new(&options.from)?;
     let first = copy::first(&store, &standing)?;
@@ -124,7 +130,7 @@ pub fn follow(options: &Options, progress: Progress<'_>) -> Result<Report, Follo
             reads: 0,
             attachments: 0,
             kept: 0,
-            remote: TreeSize::ZERO,
+            remote: None,
         },
         options,
         progress,
@@ -137,10 +143,13 @@ pub fn follow(options: &Options, progress: Progress<'_>) -> Result<Report, Follo
         complete,
         fetched,
         held: BTreeMap::new(),
+        shown: Vec::new(),
     };
-    following.run()?;
-    following.report.remote = following.checkpoint()?.1.size();
-    Ok(following.report)
+    let run = following.run();
+    if run.as_ref().is_err_and(|error| error.exit_code() == EXIT_MISBEHAVED) {
+        following.keep();
+    }
+    run.map(|()| following.report)
 }
 
 fn read_policy(path: &Path, unwitnessed: bool) -> Result<Policy, FollowError> {
@@ -189,6 +198,8 @@ struct Following<'a> {
     fetched: Place,
     /// Records of the accesses that our own reads made, which no other answer holds without one more access.
     held: BTreeMap<u64, Vec<u8>>,
+    /// What the log signed and this round is about: what it is held to when something does not fit.
+    shown: Vec<SignedCheckpoint>,
     report: Report,
 }
 
@@ -205,14 +216,36 @@ impl Following<'_> {
                 Err(error) => return Err(error),
             }
         }
+        self.report.remote = match self.checkpoint() {
+            Ok((_, signed)) => Some(signed.size()),
+            // The copy is whole all the same.
+            Err(FollowError::Remote(error)) => {
+                tracing::warn!(%error, "how far the log is by now is not known");
+                None
+            }
+            Err(error) => return Err(error),
+        };
         Ok(())
+    }
+
+    /// Keeps what the log signed beside the copy, as evidence of what else it showed.
+    fn keep(&self) {
+        let folder = evidence_folder(&self.options.dir);
+        for signed in &self.shown {
+            let name = format!("followed-{}-{}", signed.size(), signed.root().hex().get(..16).unwrap_or_default());
+            let path = folder.join(name);
+            match std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, signed.print())) {
+                Ok(()) => tracing::warn!("the log's checkpoint is kept in {}", path.display()),
+                Err(error) => tracing::error!(%error, "the log's checkpoint could not be kept in {}", path.display()),
+            }
+        }
     }
 
     /// Copies the log as one checkpoint shows it; how often sealed records were asked for.
     fn round(&mut self) -> Result<u64, FollowError> {
         let (note, target) = self.checkpoint()?;
         let size = target.size();
-        self.check_extends(&target)?;
+        self.extends(&self.fetched, &target)?;
         self.entries(&target)?;
         let reader = Reader::new(Arc::clone(&self.store), size);
         let origin = self.keys.origin.clone();
@@ -238,10 +271,12 @@ impl Following<'_> {
     }
 
     /// The published checkpoint, with the log's signatures and the policy's quorum.
-    fn checkpoint(&self) -> Result<(Vec<u8>, SignedCheckpoint), FollowError> {
+    fn checkpoint(&mut self) -> Result<(Vec<u8>, SignedCheckpoint), FollowError> {
         let path = layout::CHECKPOINT;
+        self.shown.clear();
         let note = self.remote.get(path, NOTE_BYTES_MAX)?;
         let signed = log_signed(path, &note, &self.keys).map_err(|error| self.note(path, error))?;
+        self.shown.push(signed.clone());
         if let Some(policy) = &self.policy {
             let now = Some(Time::now().get());
             policy
@@ -253,21 +288,6 @@ impl Following<'_> {
 
     fn note(&self, path: &str, reason: impl std::fmt::Display) -> FollowError {
         FollowError::Note { url: self.url(), path: path.to_owned(), reason: reason.to_string() }
-    }
-
-    /// The log contains what is here already; its checkpoint is kept when it does not.
-    fn check_extends(&self, target: &SignedCheckpoint) -> Result<(), FollowError> {
-        let Err(error) = self.extends(&self.fetched, target) else { return Ok(()) };
-        if let FollowError::Older { .. } | FollowError::Forked { .. } = &error {
-            let folder = evidence_folder(&self.options.dir);
-            let name = format!("followed-{}-{}", target.size(), target.root().hex().get(..16).unwrap_or_default());
-            let kept =
-                std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(folder.join(name), target.print()));
-            if let Err(error) = kept {
-                tracing::error!(%error, "the checkpoint could not be kept in {}", folder.display());
-            }
-        }
-        Err(error)
     }
 
     /// The tree of `target` begins with the tree at `place`, by a proof of the log.
@@ -548,6 +568,7 @@ impl Following<'_> {
                 let want = reader.root(signed.size()).map_err(|error| OpenError::Edge { reason: error.to_string() })?;
                 if want != *signed.root() {
                     let (size, got) = (signed.size(), *signed.root());
+                    self.shown.push(signed);
                     return Err(FollowError::Kept { url: self.url(), path: path.clone(), size, got, want });
                 }
                 self.store.put(path, &note)?;

@@ -17,6 +17,9 @@ use crate::reader::ReadError;
 use crate::sealed::SealedError;
 use crate::store::{LockError, StoreError};
 
+/// The exit code when the log misbehaved: what it signed is kept.
+pub(super) const EXIT_MISBEHAVED: u8 = 3;
+
 /// Why there is no copy, or none of the log as it is now.
 #[derive(Debug, thiserror::Error)]
 pub enum FollowError {
@@ -74,7 +77,7 @@ pub enum FollowError {
     /// The log is smaller than the copy.
     #[error(
         "{url} shows an older checkpoint than this copy has: the copy has {copy} entries, the log {remote}; the log was \
-         restored from a backup, or this is another server's: its checkpoint is kept in evidence/"
+         restored from a backup, or this is another server's"
     )]
     Older {
         /// The log.
@@ -85,10 +88,7 @@ pub enum FollowError {
         remote: TreeSize,
     },
     /// The log does not contain the copy.
-    #[error(
-        "{url} does not extend this copy: the copy has {copy}, the log {remote} ({reason}); its checkpoint is kept in \
-         evidence/"
-    )]
+    #[error("{url} does not extend this copy: the copy has {copy}, the log {remote} ({reason})")]
     Forked {
         /// The log.
         url: String,
@@ -207,7 +207,7 @@ impl FollowError {
             | FollowError::Record { .. }
             | FollowError::Zero { .. }
             | FollowError::Attachment { .. }
-            | FollowError::Kept { .. } => 3,
+            | FollowError::Kept { .. } => EXIT_MISBEHAVED,
             FollowError::Remote(_)
             | FollowError::Store(_)
             | FollowError::Copy(_)

@@ -2,6 +2,10 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse as _, Response};
 
 use super::*;
 use crate::fake::reader_sign;
@@ -11,20 +15,64 @@ use crate::listener::{self, Limits};
 use crate::open::{OpenError, claim};
 use crate::sealed::Records;
 
+/// What is answered at a path in place of the true bytes; `None` is no answer.
+type Lie = Box<dyn Fn(&str, Vec<u8>) -> Option<Vec<u8>> + Send + Sync>;
+
 impl Server {
     /// Listens on loopback until the test ends.
     async fn listen(&self) -> String {
+        self.listen_with(self.router.clone()).await
+    }
+
+    /// Listens as a log that lies.
+    async fn lie(&self, lie: Lie) -> String {
+        let lie = Arc::new(lie);
+        let router = self.router.clone().layer(from_fn(move |request: Request<Body>, next: Next| {
+            let lie = Arc::clone(&lie);
+            async move {
+                let path = request.uri().path().to_owned();
+                let (mut parts, body) = next.run(request).await.into_parts();
+                let bytes = to_bytes(body, 64 << 20).await.unwrap().to_vec();
+                if !parts.status.is_success() {
+                    return Response::from_parts(parts, Body::from(bytes));
+                }
+                parts.headers.remove("content-length");
+                match lie(&path, bytes) {
+                    Some(bytes) => Response::from_parts(parts, Body::from(bytes)),
+                    None => StatusCode::BAD_GATEWAY.into_response(),
+                }
+            }
+        }));
+        self.listen_with(router).await
+    }
+
+    async fn listen_with(&self, router: Router) -> String {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let limits = Limits { connections: 64, head_wait: Duration::from_secs(30), leave_wait: Duration::from_secs(1) };
         let (leave, left) = tokio::sync::watch::channel(false);
         let metrics = Arc::clone(&self.view.metrics);
-        let router = self.router.clone();
         tokio::spawn(async move {
             listener::serve(listener, router, limits, metrics, left).await;
             drop(leave);
         });
         url
+    }
+
+    async fn attach(&self, farm: &Actor, document: &[u8]) {
+        let put = vitrine_spec::request::AttachRequest {
+            origin: ORIGIN.to_owned(),
+            sha256: Hash::of(document),
+            size: document.len() as u64,
+            media_type: "text/plain".to_owned(),
+            issuer: vitrine_spec::words::Name::new("farm").unwrap(),
+            expires: vitrine_spec::words::Time::new(Time::now().get() + 60),
+        };
+        let request = Request::put(format!("/attachments/{}", Hash::of(document).hex()))
+            .header("authorization", put.authorization(farm.seed()).unwrap())
+            .body(Body::from(document.to_vec()))
+            .unwrap();
+        assert_eq!(self.send(request).await.status, 201);
     }
 
     fn options(&self, url: &str, dir: &Path) -> Options {
@@ -71,19 +119,7 @@ async fn a_copy_holds_all_of_a_running_log_and_catches_up() {
     let (mut gateway, accesses) = server.gateway(3).await;
     let mut farm = server.farm().await;
     let document = b"a document";
-    let put = vitrine_spec::request::AttachRequest {
-        origin: ORIGIN.to_owned(),
-        sha256: Hash::of(document),
-        size: document.len() as u64,
-        media_type: "text/plain".to_owned(),
-        issuer: vitrine_spec::words::Name::new("farm").unwrap(),
-        expires: vitrine_spec::words::Time::new(Time::now().get() + 60),
-    };
-    let request = Request::put(format!("/attachments/{}", Hash::of(document).hex()))
-        .header("authorization", put.authorization(farm.seed()).unwrap())
-        .body(Body::from(document.to_vec()))
-        .unwrap();
-    assert_eq!(server.send(request).await.status, 201);
+    server.attach(&farm, document).await;
     assert_eq!(server.submit(&farm.build_with(1, document)).await.status, 201);
     let lines: Vec<String> = (10..310).map(|number| farm.build(number).to_string()).collect();
     server.submit_lines(&lines).await;
@@ -101,7 +137,7 @@ async fn a_copy_holds_all_of_a_running_log_and_catches_up() {
     let report = run(&options).await.unwrap();
     assert_eq!((report.before.get(), report.records, report.reads, report.attachments), (0, 4, 1, 1), "{report:?}");
     assert_eq!(report.size.get(), size + 2, "with the access that the copy itself made, and its sealing key");
-    assert_eq!((report.size, report.remote), (server.view.published().size, report.size));
+    assert_eq!((report.size, report.remote), (server.view.published().size, Some(report.size)));
     assert!(report.kept >= 1);
     assert!(matches!(claim(&store, Some("here"), false).unwrap_err(), OpenError::Copy { .. }));
     let again = run(&options).await.unwrap();
@@ -179,6 +215,73 @@ async fn a_log_that_does_not_extend_the_copy_is_refused_with_both_sizes() {
     let pinned = Options { charter: Some(Hash::of(b"another")), dir: first.dir.path().join("pinned"), ..options };
     let another = run(&pinned).await.unwrap_err();
     assert!(matches!(another, FollowError::Charter { .. }) && another.exit_code() == 1, "{another}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_log_that_lies_answers_is_not_in_the_copy() {
+    // [S-45]
+    let server = server(Setting::default()).await;
+    server.gateway(2).await;
+    let mut farm = server.farm().await;
+    server.attach(&farm, b"a document").await;
+    assert_eq!(server.submit(&farm.build_with(1, b"a document")).await.status, 201);
+    let like = Some((Arc::clone(&server.keys), server.charter.clone()));
+    let other = super::server(Setting { like, ..Setting::default() }).await;
+    other.farm().await;
+    other.published(2).await;
+    let forked = other.get("/checkpoint").await.body;
+
+    let changed = |of: &'static str| -> Lie {
+        Box::new(move |path, mut bytes| {
+            if let Some(last) = bytes.last_mut().filter(|_| path.starts_with(of)) {
+                *last ^= 1;
+            }
+            Some(bytes)
+        })
+    };
+    let lies: Vec<(&str, Lie, &str, usize)> = vec![
+        ("entries", changed("/tile/entries/"), "are not those of its checkpoint", 1),
+        ("record", changed("/sealed/"), "the sealed record of entry", 1),
+        ("attachment", changed("/attachments/"), "bytes of another digest", 1),
+        (
+            "kept",
+            Box::new(move |path, bytes| Some(if path.starts_with("/kept/") { forked.clone() } else { bytes })),
+            "at size 2, the entries give",
+            2,
+        ),
+        ("checkpoint", changed("/checkpoint"), "/checkpoint: ", 0),
+    ];
+    for (name, lie, words, evidence) in lies {
+        let dir = server.dir.path().join(name);
+        let options = server.options(&server.lie(lie).await, &dir);
+        let error = run(&options).await.unwrap_err();
+        assert!(error.to_string().contains(words) && error.exit_code() == 3, "{name}: {error}");
+        for path in ["head", "checkpoint"] {
+            assert!(!dir.join(path).exists(), "{name}: {path}");
+        }
+        let kept = std::fs::read_dir(dir.join("evidence")).map_or(0, Iterator::count);
+        assert_eq!(kept, evidence, "{name}: what the log signed is kept, when it signed it");
+
+        // Nothing of the lie is left.
+        let honest = Options { from: server.listen().await, ..options };
+        let report = run(&honest).await.unwrap();
+        assert_eq!(report.remote, Some(report.size), "{name}");
+        opened(&dir, &server.keys);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_is_whole_is_one_although_the_log_answers_no_more() {
+    // [S-45]
+    let server = server(Setting::default()).await;
+    server.published(1).await;
+    let asked = AtomicUsize::new(0);
+    let first =
+        move |path: &str, bytes| (path != "/checkpoint" || asked.fetch_add(1, Ordering::SeqCst) == 0).then_some(bytes);
+    let dir = server.dir.path().join("copy");
+    let report = run(&server.options(&server.lie(Box::new(first)).await, &dir)).await.unwrap();
+    assert_eq!((report.size.get(), report.remote), (1, None));
+    opened(&dir, &server.keys);
 }
 
 #[tokio::test(flavor = "multi_thread")]
