@@ -510,10 +510,13 @@ fn signed_charter(body: Value, operator: &mut Actor, supervisor: &Actor) -> Valu
     operator.event("charter", subject, header, body, &[supervisor])
 }
 
-/// A disk that says what is done to it, before it is: the step and the path.
+/// Hears of a step and its path.
+type Hear = Box<dyn Fn(&'static str, &str) + Send + Sync>;
+
+/// A disk that says what is done to it, before it is.
 pub(crate) struct Heard {
     disk: OsDisk,
-    hear: Box<dyn Fn(&'static str, &str) + Send + Sync>,
+    hear: Hear,
 }
 
 impl Heard {
