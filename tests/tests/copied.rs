@@ -19,7 +19,7 @@ use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use rayon::prelude::*;
-use vitrine_log_server::follow::{FollowError, Options, Report, follow_into};
+use vitrine_log_server::follow::{Options, Report, follow_into};
 use vitrine_log_server::open::claim;
 use vitrine_log_server::store::{Files, Store};
 use vitrine_spec::hash::Hash;
@@ -91,7 +91,7 @@ struct Copy<'a> {
 
 impl Copy<'_> {
     /// One run on this disk, as a process of its own.
-    fn run(&self, disk: &SimDisk, folder: &Path) -> Result<Report, FollowError> {
+    fn run(&self, disk: &SimDisk, folder: &Path) -> Result<Report, String> {
         let options = Options {
             from: self.still.url.clone(),
             dir: folder.to_owned(),
@@ -100,7 +100,7 @@ impl Copy<'_> {
             unwitnessed: false,
             reader_key: self.reader_key.clone(),
         };
-        follow_into(Arc::new(Files::new(disk.clone())), &options, &|_| {})
+        follow_into(Arc::new(Files::new(disk.clone())), &options, &|_| {}).map_err(|error| error.to_string())
     }
 
     /// Every step in turn.
