@@ -260,7 +260,8 @@ fn begin(args: &Init, json: bool) -> Result<u8, Failed> {
     let disk = OsDisk::create(&args.dir).map_err(|error| failed(NOT_REACHABLE)(&error))?;
     let _locks = (lock(&args.dir)?, lock(&args.keys)?);
     let store = Files::new(disk);
-    claim(&store, machine_id().as_deref(), false).map_err(|error| failed(USAGE)(&error))?;
+    let claim = claim(&store, machine_id().as_deref(), false).map_err(|error| failed(USAGE)(&error))?;
+    claim.keep(&store).map_err(|error| failed(NOT_REACHABLE)(&error))?;
     let begun = init::init(&store, &keys, &charter, Time::now()).map_err(|error| {
         let code = match error {
             init::InitError::Charter(_) | init::InitError::Key { .. } => NOT_CLEAN,

@@ -197,9 +197,33 @@ pub fn machine_id() -> Option<String> {
     (!id.is_empty()).then(|| Hash::of(format!("vitrine machine {id}").as_bytes()).hex())
 }
 
+/// What the folder says of its machine once this one uses it.
+#[derive(Debug)]
+#[must_use = "the folder says the same as before until it is kept"]
+pub enum Claim {
+    /// What it says already.
+    Said,
+    /// Another line.
+    Line(String),
+    /// Nothing: nobody can say where it is used, but it is no copy any more.
+    Nothing,
+}
+
+impl Claim {
+    /// Says it, durably. A server does so when the guard has passed: a start that ended before is to be told again that this
+    /// is a take-over, because then every witness must answer [G-5].
+    pub fn keep(&self, store: &dyn Store) -> Result<(), StoreError> {
+        match self {
+            Claim::Said => Ok(()),
+            Claim::Line(line) => store.put(layout::MACHINE, line.as_bytes()),
+            Claim::Nothing => store.delete(layout::MACHINE).and_then(|()| store.sync_folder("")),
+        }
+    }
+}
+
 /// Takes the folder for this machine [S-10]: refuses one last used on another, unless a person says to take it over.
 /// The caller holds the folder's lock.
-pub fn claim(store: &dyn Store, machine: Option<&str>, take_over: bool) -> Result<(), OpenError> {
+pub fn claim(store: &dyn Store, machine: Option<&str>, take_over: bool) -> Result<Claim, OpenError> {
     if store.read(layout::FOLLOW)?.is_some() {
         return Err(OpenError::Unfinished { place: store.place() });
     }
@@ -208,12 +232,11 @@ pub fn claim(store: &dyn Store, machine: Option<&str>, take_over: bool) -> Resul
         return Err(OpenError::Copy { place: store.place() });
     }
     let Some(machine) = machine else {
-        // Nobody can say where it is used, but it is no copy any more.
-        return if copied { Ok(store.delete(layout::MACHINE)?) } else { Ok(()) };
+        return Ok(if copied { Claim::Nothing } else { Claim::Said });
     };
     let line = format!("vitrine machine 1 {machine}\n");
     match store.read(layout::MACHINE)? {
-        Some(bytes) if bytes == line.as_bytes() => return Ok(()),
+        Some(bytes) if bytes == line.as_bytes() => return Ok(Claim::Said),
         Some(bytes) if !take_over => {
             let text = String::from_utf8_lossy(&bytes);
             let got = text.strip_prefix("vitrine machine 1 ").unwrap_or(&text);
@@ -225,7 +248,7 @@ pub fn claim(store: &dyn Store, machine: Option<&str>, take_over: bool) -> Resul
         }
         Some(_) | None => {}
     }
-    Ok(store.put(layout::MACHINE, line.as_bytes())?)
+    Ok(Claim::Line(line))
 }
 
 impl Log {

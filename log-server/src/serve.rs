@@ -29,7 +29,7 @@ use crate::keys::{KeysError, LogKeys};
 use crate::listener::{self, Limits};
 use crate::log::Log;
 use crate::metrics::Metrics;
-use crate::open::{OpenError, claim, machine_id};
+use crate::open::{Claim, OpenError, claim, machine_id};
 use crate::store::{Files, FolderLock, LockError, OsDisk, Store, StoreError};
 use crate::time::Time;
 use crate::vault::{self, Vault};
@@ -187,7 +187,7 @@ pub fn serve(config: &Config, listening: impl FnOnce(SocketAddr)) -> Result<(), 
     let disk = OsDisk::existing(&config.dir)?;
     let _locks = (FolderLock::take(&config.dir)?, FolderLock::take(&config.keys)?);
     let store: Arc<dyn Store> = Arc::new(Files::new(disk));
-    claim(&*store, machine_id().as_deref(), config.take_over)?;
+    let claim = claim(&*store, machine_id().as_deref(), config.take_over)?;
     let socket =
         listener::bind(config.listen).map_err(|source| ServeError::Listen { address: config.listen, source })?;
     let connections = listener::connections_that_fit();
@@ -251,6 +251,7 @@ pub fn serve(config: &Config, listening: impl FnOnce(SocketAddr)) -> Result<(), 
         let (tell, ended) = oneshot::channel();
         let starting = Starting {
             config: config.clone(),
+            claim,
             keys,
             policy,
             witnesses,
@@ -340,6 +341,8 @@ fn system<E: std::fmt::Display>(what: &'static str) -> impl FnOnce(E) -> ServeEr
 /// What the writer's thread begins with: steps 5 to 7 of "Open", then batches.
 struct Starting {
     config: Config,
+    /// Said when the guard has passed.
+    claim: Claim,
     keys: Arc<LogKeys>,
     policy: Policy,
     witnesses: Arc<Witnesses>,
@@ -402,6 +405,7 @@ impl Starting {
                 return self.reads_only(&why);
             }
         };
+        self.claim.keep(&*self.app.store)?;
 
         let post = self.post.clone();
         let admission = Arc::new(Admission::new(

@@ -163,13 +163,16 @@ fn a_folder_belongs_to_one_machine_until_a_person_says_otherwise() {
     // [S-10]
     let folder = tempfile::tempdir().unwrap();
     let store = store(folder.path());
-    claim(&*store, None, false).unwrap();
-    claim(&*store, Some("aa"), false).unwrap();
-    claim(&*store, Some("aa"), false).unwrap();
+    let say = |machine, take_over| claim(&*store, machine, take_over).unwrap().keep(&*store).unwrap();
+    say(None, false);
+    say(Some("aa"), false);
+    say(Some("aa"), false);
     let error = claim(&*store, Some("bb"), false).unwrap_err();
     assert!(error.to_string().contains("--take-over") && error.to_string().contains("(it says aa, "), "{error}");
-    claim(&*store, Some("bb"), true).unwrap();
-    claim(&*store, Some("bb"), false).unwrap();
+    let taken = claim(&*store, Some("bb"), true).unwrap();
+    assert!(claim(&*store, Some("bb"), false).is_err(), "nothing is said before the guard has passed");
+    taken.keep(&*store).unwrap();
+    say(Some("bb"), false);
     assert!(claim(&*store, Some("aa"), false).is_err());
 }
 

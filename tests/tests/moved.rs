@@ -183,9 +183,20 @@ fn a_copy_goes_on_as_the_log_and_nothing_is_lost() {
     refused.expect(2, "add --take-over").unwrap();
     std::fs::rename(story.world.path("log"), story.world.path("lost")).unwrap();
     std::fs::rename(story.world.path("copy"), story.world.path("log")).unwrap();
+    // A take-over that a witness did not answer is none: the next start is to be told again.
+    let witness = story.world.witnesses[0].take().unwrap();
+    assert!(witness.stop().unwrap().success());
+    story.world.start_log(&["--take-over"]).unwrap();
+    assert!(story.world.log.take().unwrap().stop().unwrap().success());
+    let serve = ["serve", "--dir", "log", "--keys", "log.keys", "--listen", "127.0.0.1:0", "--policy", "server.policy"];
+    run(&story.world.folder, "log-server", serve).unwrap().expect(2, "add --take-over").unwrap();
+    story.world.start_witness(0).unwrap();
     story.world.start_log(&["--take-over"]).unwrap();
     story.log(3);
     story.check();
+    assert!(story.world.log.take().unwrap().stop().unwrap().success());
+    story.world.start_log(&[]).unwrap();
+    story.log(1);
     story.world.stop().unwrap();
     story.world.server(&["fsck", "--dir", "log"]).unwrap();
 }

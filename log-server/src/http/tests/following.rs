@@ -159,8 +159,8 @@ async fn a_copy_holds_all_of_a_running_log_and_catches_up() {
     assert_eq!((zero, records.len()), (vec![4], 6));
     let attachment = format!("attachment/{}/{}", &Hash::of(document).hex()[..2], Hash::of(document).hex());
     assert_eq!(store.read(&attachment).unwrap().unwrap(), document);
-    claim(&store, Some("here"), true).unwrap();
-    claim(&store, Some("here"), false).unwrap();
+    claim(&store, Some("here"), true).unwrap().keep(&store).unwrap();
+    let _ = claim(&store, Some("here"), false).unwrap();
     let of_a_log = run(&options).await.unwrap_err();
     assert!(of_a_log.to_string().contains("holds a log and not a copy") && of_a_log.exit_code() == 2, "{of_a_log}");
 }
