@@ -11,7 +11,7 @@ use crate::layout;
 use crate::log::Log;
 use crate::sealed::{self, Finder, SealedError, Span, Zeroed};
 use crate::settle::Fatal;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// What one step of erasing did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub struct Damaged {
 impl Log {
     /// Erases what is due in one object, that of the first entry in `due`, and takes it out of `due`.
     ///
-    /// In this order, because a stop may come after any step and open writes stages again:
+    /// When one of them is not zero yet, in this order, because a stop may come after any step and open writes stages again:
     /// 1. every object of a stage is durable and every stage is deleted;
     /// 2. durably so, temporary names included: from here on the object is the only copy;
     /// 3. the object is replaced by one with zeros in place of the records, as any other: temporary name, sync, rename,
@@ -57,13 +57,9 @@ impl Log {
             due.remove(&first);
             return Ok(Erased { missing: BTreeSet::from([first]), ..Erased::default() });
         };
-        self.settler.work()?;
-        self.store.sync_folder(layout::STAGE_FOLDER)?;
-        self.store.sync_folder(layout::TEMPORARY_FOLDER)?;
-
         let wanted = take_held(due, span);
-        let Zeroed { held, changed } = match zero(&*self.store, &mut self.finder, span, &wanted) {
-            Ok(zeroed) => zeroed,
+        let zeros = match Zeros::read(&*self.store, span, &wanted) {
+            Ok(zeros) => zeros,
             // Nothing of it can be read either. It stays for whoever copies it back, and the next start.
             Err(error @ SealedError::Frame { .. }) => {
                 let damaged = Some(Damaged { records: wanted, reason: error.to_string() });
@@ -71,6 +67,13 @@ impl Log {
             }
             Err(error) => return Err(error.into()),
         };
+        // What is zero already was written after steps 1 and 2.
+        if !zeros.zeroed.changed.is_empty() {
+            self.settler.work()?;
+            self.store.sync_folder(layout::STAGE_FOLDER)?;
+            self.store.sync_folder(layout::TEMPORARY_FOLDER)?;
+        }
+        let Zeroed { held, changed } = zeros.keep(&*self.store, &mut self.finder)?;
         Ok(Erased { missing: &wanted - &held, done: held, anew: changed, damaged: None })
     }
 }
@@ -84,22 +87,30 @@ pub(crate) fn take_held(due: &mut BTreeSet<LeafIndex>, span: Span) -> BTreeSet<L
     held
 }
 
-/// Zeroes records of one object, durably.
-pub(crate) fn zero(
-    store: &dyn Store,
-    finder: &mut Finder,
+/// One object with zeros in place of records, in memory.
+pub(crate) struct Zeros {
     span: Span,
-    wanted: &BTreeSet<LeafIndex>,
-) -> Result<Zeroed, SealedError> {
-    let path = span.path();
-    let Some(mut bytes) = store.read(&path)? else { return Err(SealedError::Missing { path }) };
-    let zeroed = sealed::zero(span, &mut bytes, wanted);
-    let zeroed = zeroed.map_err(|source| SealedError::Frame { path: path.clone(), source })?;
-    if zeroed.changed.is_empty() {
-        // Zeros that are seen may be of a process that was killed before it had synced their name.
-        finder.sync(store, span)?;
-    } else {
-        store.put(&path, &bytes)?;
+    bytes: Vec<u8>,
+    zeroed: Zeroed,
+}
+
+impl Zeros {
+    /// Reads the object, and zeroes these records of it.
+    pub(crate) fn read(store: &dyn Store, span: Span, wanted: &BTreeSet<LeafIndex>) -> Result<Zeros, SealedError> {
+        let path = span.path();
+        let Some(mut bytes) = store.read(&path)? else { return Err(SealedError::Missing { path }) };
+        let zeroed = sealed::zero(span, &mut bytes, wanted).map_err(|source| SealedError::Frame { path, source })?;
+        Ok(Zeros { span, bytes, zeroed })
     }
-    Ok(zeroed)
+
+    /// Makes the zeros durable.
+    pub(crate) fn keep(self, store: &dyn Store, finder: &mut Finder) -> Result<Zeroed, StoreError> {
+        if self.zeroed.changed.is_empty() {
+            // Zeros that are seen may be of a process that was killed before it had synced their name.
+            finder.sync(store, self.span)?;
+        } else {
+            store.put(&self.span.path(), &self.bytes)?;
+        }
+        Ok(self.zeroed)
+    }
 }

@@ -27,7 +27,7 @@ use vitrine_spec::words;
 
 use crate::batch::{self, Item, Tip};
 use crate::config::{FOLLOW_AT_ONCE_MAX, FOLLOW_ROUNDS_MAX, READ_REQUEST_SECONDS};
-use crate::erase;
+use crate::erase::{self, Zeros};
 use crate::fold;
 use crate::guard::evidence_folder;
 use crate::head::{Head, NO_STAGE};
@@ -476,7 +476,7 @@ impl Following<'_> {
             match finder.find(&*self.store, first.get())? {
                 Some(span) => {
                     let wanted = erase::take_held(&mut due, span);
-                    erase::zero(&*self.store, &mut finder, span, &wanted)?;
+                    Zeros::read(&*self.store, span, &wanted)?.keep(&*self.store, &mut finder)?;
                 }
                 None => drop(due.remove(&first)),
             }
