@@ -193,10 +193,10 @@ impl Admission {
         &self.origin
     }
 
-    /// Whether an event names this attachment that is in the pool, in a batch under way or was indexed last.
-    pub fn names(&self, attachment: &Hash) -> bool {
+    /// The attachments that events name which are in the pool, in a batch under way or were indexed last.
+    pub fn named(&self) -> HashSet<Hash> {
         let inner = self.read();
-        inner.recent.iter().any(|logged| logged.event.statement.attachments.iter().any(|a| a.sha256 == *attachment))
+        inner.recent.iter().flat_map(|logged| &logged.event.statement.attachments).map(|found| found.sha256).collect()
     }
 
     /// Looks at the provisional state, for what the server itself wants to log.

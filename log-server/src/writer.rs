@@ -320,14 +320,14 @@ impl Writer {
         self.swept = Some(Instant::now());
         let Parts { admission, index, view, attachments, .. } = &self.parts;
         let published = view.published().size;
+        // The pool first: what leaves it is in the index by then. What comes to it was found, and is spared.
+        let admitted = admission.named();
         let swept = attachments.sweep(Time::now(), |sha256| {
-            // The pool first: what leaves it is in the index by then.
-            let admitted = admission.names(sha256);
             let first = index.attachment(sha256).map_err(|error| error.to_string())?;
             Ok(match first {
                 Some(first) if first.get() < published.get() => Named::Published,
                 Some(_) => Named::Admitted,
-                None if admitted => Named::Admitted,
+                None if admitted.contains(sha256) => Named::Admitted,
                 None => Named::Nobody,
             })
         });
