@@ -26,6 +26,7 @@ use crate::log::SignedHead;
 use crate::open::{OpenError, Progress, Step, both, log_signed, read_head, read_stage, stages_to};
 use crate::reader::Reader;
 use crate::store::{Action, Store, StoreError, Unnamed};
+use crate::time::Time;
 use attachments::Attachments;
 use sealed::Sealed;
 
@@ -132,7 +133,7 @@ fn claimed(bytes: &[u8]) -> Result<(SignedHead, Hash), OpenError> {
     let signed = SignedCheckpoint::parse(&head.note)
         .map_err(|error| OpenError::Note { path: path(), reason: error.to_string() })?;
     let (size, root) = (signed.size(), *signed.root());
-    Ok((SignedHead { size, root, time: crate::time::Time::default(), note: head.note }, head.stage))
+    Ok((SignedHead { size, root, time: Time::default(), note: head.note }, head.stage))
 }
 
 /// The log's keys as entry 0 names them.
@@ -287,7 +288,7 @@ fn check_kept(
         let Some(bytes) = store.read(&path)? else { continue };
         report.kept += 1;
         let hour = path.strip_prefix("kept/").unwrap_or_default();
-        if !is_hour(hour) {
+        if Time::of_hour(hour).is_none() {
             report.find(&path, "its name is no hour");
         }
         let Some(size) = check_note(reader, &path, &bytes, keys, head, report) else { continue };
@@ -297,14 +298,6 @@ fn check_kept(
         before = before.max(size);
     }
     Ok(())
-}
-
-/// `YYYY/MM/DD/HH` of an hour that exists.
-fn is_hour(text: &str) -> bool {
-    let with_minutes = format!("{}:00Z", text.replacen('/', "-", 2).replacen('/', "T", 1));
-    let parsed: Option<jiff::Timestamp> = with_minutes.parse().ok();
-    let second = parsed.and_then(|time| u64::try_from(time.as_second()).ok());
-    second.is_some_and(|second| crate::time::Time::new(second).hour() == text)
 }
 
 /// Every other object under `tile/`: partial ones of earlier sizes are the first part of what is there now.

@@ -165,21 +165,13 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<(u64, Range<usize>)>, FrameError> {
     let mut records: Vec<(u64, Range<usize>)> = Vec::new();
     let mut at = 0;
     while at < bytes.len() {
-        let truncated = FrameError::Truncated { at };
-        let rest = bytes.get(at..).unwrap_or_default();
-        let (index, rest) = rest.split_first_chunk::<8>().ok_or(truncated.clone())?;
-        let (length, rest) = rest.split_first_chunk::<4>().ok_or(truncated.clone())?;
-        let (index, got) = (u64::from_be_bytes(*index), u32::from_be_bytes(*length));
-        let length = usize::try_from(got).ok().filter(|length| (1..=RECORD_BYTES_MAX).contains(length));
-        let length = length.ok_or(FrameError::Length { index, got })?;
-        if rest.len() < length {
-            return Err(truncated);
-        }
+        let whole = first(bytes.get(at..).unwrap_or_default())?;
+        let (index, record) = whole.ok_or(FrameError::Truncated { at })?;
         if let Some((before, _)) = records.last().filter(|(before, _)| *before >= index) {
             return Err(FrameError::Order { index, before: *before });
         }
         let start = at + FRAME_BYTES;
-        at = start + length;
+        at = start + record.len();
         records.push((index, start..at));
     }
     if records.is_empty() { Err(FrameError::Empty) } else { Ok(records) }

@@ -245,6 +245,3 @@ fn words_of(error: &reqwest::Error) -> String {
     }
     words
 }
-
-/// How long one answer may keep silent: a read of sealed records waits for its own checkpoint first.
-const _: () = assert!(FOLLOW_WAIT.as_secs() > crate::config::SUBMIT_WAIT.as_secs());
