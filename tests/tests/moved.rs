@@ -188,6 +188,7 @@ fn a_copy_goes_on_as_the_log_and_nothing_is_lost() {
     assert!(witness.stop().unwrap().success());
     story.world.start_log(&["--take-over"]).unwrap();
     assert!(story.world.log.take().unwrap().stop().unwrap().success());
+    assert_eq!(story.world.read("log/machine").unwrap(), "vitrine machine 1 copy\n");
     let serve = ["serve", "--dir", "log", "--keys", "log.keys", "--listen", "127.0.0.1:0", "--policy", "server.policy"];
     run(&story.world.folder, "log-server", serve).unwrap().expect(2, "add --take-over").unwrap();
     story.world.start_witness(0).unwrap();
