@@ -5,7 +5,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test reports by panicking")]
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::Value as Json;
@@ -22,11 +22,8 @@ use vitrine_spec::state::State;
 use vitrine_spec::words::{Name, Time};
 use vitrine_tests::demo::product::now;
 use vitrine_tests::harness::forge;
-use vitrine_tests::harness::process::run;
+use vitrine_tests::harness::process::{PATIENCE, run, until};
 use vitrine_tests::harness::world::World;
-
-/// How long a server may take until it admits events.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Story {
     world: World,
@@ -70,18 +67,21 @@ impl Story {
             .map(|signed| Submission { envelope: signed.envelope.clone(), sealed: signed.record.clone() }.print())
             .map(|bytes| String::from_utf8(bytes).unwrap())
             .collect();
-        let until = Instant::now() + PATIENCE;
-        let answers = loop {
+        let mut answers = String::new();
+        until("the server admits events", || {
             let (status, body) =
                 send(&self.runtime, Method::POST, &format!("{}/events", self.world.url()), |request| {
                     request.header("content-type", "application/x-ndjson").body(lines.join("\n"))
                 });
+            let body = String::from_utf8(body).unwrap();
             match status {
-                200 => break String::from_utf8(body).unwrap(),
-                503 if Instant::now() < until => std::thread::yield_now(),
-                other => panic!("{other}: {}", String::from_utf8_lossy(&body)),
+                200 => answers = body,
+                503 => return Ok(false),
+                other => return Err(format!("{other}: {body}")),
             }
-        };
+            Ok(true)
+        })
+        .unwrap();
         for (signed, answer) in signed.into_iter().zip(answers.lines()) {
             let answer: Json = serde_json::from_str(answer).unwrap();
             let index = answer["index"].as_u64().unwrap_or_else(|| panic!("{answer}"));

@@ -8,13 +8,16 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 /// How long a server may take to print its address, and to end after a signal.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long one command may run: far longer than any of ours takes, far shorter than CI's limit.
+const RUN_LIMIT: Duration = Duration::from_secs(600);
 
 /// How long [`until`] waits before it asks again: only how soon the caller goes on depends on it.
 const ASK_AGAIN: Duration = Duration::from_millis(20);
@@ -280,7 +283,7 @@ impl Outcome {
 /// Runs `binary`, one of ours or any program by its path, in `folder` to its end.
 ///
 /// # Errors
-/// When it cannot be started or read.
+/// When it cannot be started or read, or has not ended after ten minutes.
 pub fn run<A: AsRef<OsStr>>(folder: &Path, binary: &str, args: impl IntoIterator<Item = A>) -> Result<Outcome, String> {
     let mut command = Command::new(binaries().join(binary));
     command.args(args).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -289,7 +292,23 @@ pub fn run<A: AsRef<OsStr>>(folder: &Path, binary: &str, args: impl IntoIterator
         .map(|a| a.to_string_lossy().into_owned())
         .collect::<Vec<_>>()
         .join(" ");
-    let output = command.output().map_err(|e| format!("{line}: {e}"))?;
+    let child = command.spawn().map_err(|e| format!("{line}: {e}"))?;
+    let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    let (ended, waits) = channel::<()>();
+    // Ends the command when nobody has hung up by then; says whether it did.
+    let watch = std::thread::spawn(move || {
+        let late = waits.recv_timeout(RUN_LIMIT) == Err(RecvTimeoutError::Timeout);
+        if let Some(id) = id.filter(|_| late) {
+            let _ = kill_process(id, Signal::KILL);
+        }
+        late
+    });
+    let output = child.wait_with_output().map_err(|e| format!("{line}: {e}"));
+    drop(ended);
+    if watch.join().unwrap_or(false) {
+        return Err(format!("{line}: has not ended after {} s", RUN_LIMIT.as_secs()));
+    }
+    let output = output?;
     Ok(Outcome {
         line,
         code: output.status.code(),
