@@ -31,3 +31,8 @@ need_postgres() {
   ls /usr/lib/postgresql/*/lib/pgaudit.so >/dev/null 2>&1 && return
   (need_packages postgresql && need_packages "postgresql-$(ls /usr/lib/postgresql | sort -V | tail -1)-pgaudit") || [ -z "${CI:-}" ]
 }
+
+# What reads the man pages in a test. Without it that test says so; with CI set it fails.
+need_groff() {
+  command -v groff >/dev/null || (need_packages groff-base) || [ -z "${CI:-}" ]
+}

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::{attach, charter, event, import, key, open, opening, policy, proof, show, submit, trust};
 use crate::exit::{Exit, Failure};
@@ -73,6 +73,11 @@ enum Command {
     Audit(crate::audit::Args),
 }
 
+/// The command line itself, of which man pages and completions are made.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Runs the client; `args` begins with the program's name.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
@@ -115,7 +120,6 @@ fn usage(error: &clap::Error, json: bool) -> Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {

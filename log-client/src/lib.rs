@@ -34,4 +34,4 @@ pub mod cli;
 #[cfg(test)]
 mod world;
 
-pub use cli::run;
+pub use cli::{command, run};

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
@@ -198,6 +198,11 @@ struct Failed {
 
 fn failed(code: u8) -> impl FnOnce(&dyn std::error::Error) -> Failed {
     move |error| Failed { words: error.to_string(), code }
+}
+
+/// The command line itself, of which man pages and completions are made.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs one command line; the first argument is the program's name.
@@ -451,7 +456,6 @@ fn lock(folder: &Path) -> Result<FolderLock, Failed> {
 #[allow(clippy::unwrap_used, reason = "a test reports by panicking")]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     #[test]
     fn the_definitions_hold_together() {

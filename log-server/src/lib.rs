@@ -44,4 +44,4 @@ pub mod cli;
 #[cfg(test)]
 mod fake;
 
-pub use cli::run;
+pub use cli::{command, run};

@@ -36,10 +36,15 @@ fn found(test: &str, folder: &Path, required: bool) -> Option<PathBuf> {
     }
     let lack = format!("{} is not there, set VITRINE_SHARED", folder.join("vectors").display());
     assert!(!required, "{test}: {lack}; CI is set, so it must be");
+    not_checked(test, &lack);
+    None
+}
+
+/// One line about what was not checked, for whoever runs the tests.
+pub fn not_checked(test: &str, lack: &str) {
     // Not `eprintln!`, whose text the test harness keeps to itself when a test passes. If standard error is closed, the
     // note is lost and nothing else.
     let _ = writeln!(std::io::stderr(), "NOT CHECKED: {test}: {lack}");
-    None
 }
 
 #[cfg(test)]

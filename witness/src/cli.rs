@@ -10,7 +10,7 @@ use crate::keys::Keys;
 use crate::limits::{CONFIRM_BYTES_MAX, DESCRIPTORS_MIN};
 use crate::logs::Logs;
 use crate::witness::{OpenError, Setup, Witness, make_journal};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::fs::{DirBuilder, File};
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
@@ -107,6 +107,11 @@ impl From<LockError> for Failure {
             LockError::Disk(error) => Failure::usage(format!("{error}; is it a directory that `witness init` made?")),
         }
     }
+}
+
+/// The command line itself, of which man pages and completions are made.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs the program with the arguments of the process.
@@ -337,7 +342,6 @@ fn read_confirmed(path: &Path) -> Result<Vec<u8>, Failure> {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     #[test]
     fn the_command_line_is_well_formed() {

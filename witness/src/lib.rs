@@ -25,6 +25,6 @@ pub mod http;
 pub mod cli;
 
 pub use answer::Answer;
-pub use cli::run;
+pub use cli::{command, run};
 pub use committer::Fatal;
 pub use witness::{OpenError, Setup, Witness, make_journal};
