@@ -29,6 +29,7 @@ mod refs;
 mod rules;
 mod sealed;
 mod signers;
+mod statements;
 
 /// An event whose envelope, spelling and origin are right; its members are not read yet.
 #[derive(Clone, Debug)]
@@ -230,7 +231,10 @@ pub fn plan(event: &Event) -> Vec<Query> {
         | Body::Revoke(_)
         | Body::Incident(_)
         | Body::SealingKey(_)
-        | Body::Access => {}
+        | Body::Access
+        | Body::Verdict(_)
+        | Body::Rules(_)
+        | Body::Correction(_) => {}
     }
     queries.extend(event.statement.attachments.iter().map(|found| Query::Attachment(found.sha256)));
     queries

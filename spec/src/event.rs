@@ -74,7 +74,10 @@ impl Statement {
             | Body::Incident(_)
             | Body::SealingKey(_)
             | Body::Access
-            | Body::Erasure(_) => None,
+            | Body::Erasure(_)
+            | Body::Verdict(_)
+            | Body::Rules(_)
+            | Body::Correction(_) => None,
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::limits::{SEALING_KEY_EVENTS, SEALING_KEY_S};
 use crate::refusal::Refusal;
 use crate::statement::{Kind, Named};
 use crate::tree::{LeafIndex, TreeSize};
-use crate::words::{Members, Name, Read, Time, read_vkey, value};
+use crate::words::{self, Members, Name, Read, Time, read_vkey, value};
 
 /// The charter in force.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,6 +52,19 @@ impl InForce {
         let first = before.map_or(id, |before| before.first);
         InForce { id, index, first, readers_since, charter: Arc::new(charter), text: body.to_jcs().into() }
     }
+}
+
+/// The newest data rules. They may be in force from a later day on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewestRules {
+    /// Their event.
+    pub id: EventId,
+    /// Its entry.
+    pub index: LeafIndex,
+    /// Their version.
+    pub version: u64,
+    /// The first day on which they are in force.
+    pub effective: String,
 }
 
 /// How an epoch ended.
@@ -156,6 +169,8 @@ pub enum Record {
     Stream(StreamKey, u64),
     /// A keyid, and the SHA-256 of a public key: registered for ever, for this owner.
     Key(String, String),
+    /// The newest data rules.
+    Rules(NewestRules),
 }
 
 /// What one event changes.
@@ -212,6 +227,8 @@ pub struct State {
     pub size: TreeSize,
     /// The charter in force.
     pub charter: Option<InForce>,
+    /// The newest data rules; none before the first.
+    pub rules: Option<NewestRules>,
     opened: BTreeMap<EpochKey, Opened>,
     chains: BTreeMap<EpochKey, Chain>,
     streams: BTreeMap<StreamKey, u64>,
@@ -247,6 +264,7 @@ impl State {
             Record::Key(key, owner) => {
                 self.keys.insert(key, owner);
             }
+            Record::Rules(rules) => self.rules = Some(rules),
         }
     }
 
@@ -403,7 +421,8 @@ impl State {
         let chains = self.chains.iter().map(|(key, chain)| Record::Chain(key.clone(), *chain));
         let streams = self.streams.iter().map(|(key, last)| Record::Stream(key.clone(), *last));
         let keys = self.keys.iter().map(|(key, owner)| Record::Key(key.clone(), owner.clone()));
-        let records = charter.chain(opened).chain(chains).chain(streams).chain(keys);
+        let rules = self.rules.iter().cloned().map(Record::Rules);
+        let records = charter.chain(opened).chain(chains).chain(streams).chain(keys).chain(rules);
         records.map(|record| encode(&record)).chain([size_record(self.size)]).collect()
     }
 
@@ -455,6 +474,12 @@ impl State {
                 Record::Stream((two.unwrap_or_default().to_owned(), channel), members.int("last", 0, u64::MAX)?)
             }
             "key" => Record::Key(one.to_owned(), members.text("owner")?.to_owned()),
+            "rules" => Record::Rules(NewestRules {
+                id: EventId(members.sha256("id")?),
+                index: LeafIndex::new(members.int("index", 0, u64::MAX)?),
+                version: members.int("version", 1, u64::MAX)?,
+                effective: members.word("effective", "a day that exists, as YYYY-MM-DD", words::is_date)?,
+            }),
             other => return value("key", format!("{other:?} is no kind of record")),
         };
         members.done()?;
@@ -535,6 +560,15 @@ fn encode(record: &Record) -> (Vec<u8>, Vec<u8>) {
         }
         Record::Key(key, owner) => {
             (format!("key\0{key}").into_bytes(), Value::object([("owner", owner.as_str().into())]).to_jcs())
+        }
+        Record::Rules(rules) => {
+            let value = Value::object([
+                ("effective", rules.effective.as_str().into()),
+                ("id", rules.id.hex().into()),
+                ("index", int(rules.index.get())),
+                ("version", int(rules.version)),
+            ]);
+            (b"rules".to_vec(), value.to_jcs())
         }
     }
 }

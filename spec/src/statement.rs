@@ -67,7 +67,7 @@ kinds! {
     SealingKey = "sealing-key",
     /// Of the access log: an access to customer data.
     Access = "access",
-    /// A later countersignature.
+    /// An update was verified against a policy.
     Verdict = "verdict",
     /// The data rules in force.
     Rules = "rules",
@@ -112,6 +112,9 @@ impl Kind {
                 | Kind::SealingKey
                 | Kind::Access
                 | Kind::Erasure
+                | Kind::Verdict
+                | Kind::Rules
+                | Kind::Correction
         )
     }
 
@@ -249,6 +252,8 @@ impl Named {
 pub enum Rel {
     /// `about`
     About,
+    /// `corrects`
+    Corrects,
     /// `follows`
     Follows,
     /// `releases`
@@ -263,8 +268,9 @@ pub enum Rel {
     Revokes,
 }
 
-const RELS: [(&str, Rel); 7] = [
+const RELS: [(&str, Rel); 8] = [
     ("about", Rel::About),
+    ("corrects", Rel::Corrects),
     ("follows", Rel::Follows),
     ("releases", Rel::Releases),
     ("replaced-by", Rel::ReplacedBy),
@@ -466,6 +472,9 @@ fn read_subject(statement: &mut Members<'_>, kind: Kind) -> Read<Vec<Subject>> {
     }
     let names: Vec<&str> = subject.iter().filter_map(|element| element.name.as_deref()).collect();
     words::check_sorted("subject", &names)?;
+    if kind == Kind::Verdict {
+        words::check_sorted("subject", &subject.iter().map(|element| element.digest.sha256).collect::<Vec<_>>())?;
+    }
     Ok(subject)
 }
 

@@ -125,7 +125,10 @@ impl<'a> Parts<'a> {
             | Body::Incident(_)
             | Body::SealingKey(_)
             | Body::Access
-            | Body::Erasure(_) => {}
+            | Body::Erasure(_)
+            | Body::Verdict(_)
+            | Body::Rules(_)
+            | Body::Correction(_) => {}
         }
     }
 

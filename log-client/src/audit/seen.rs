@@ -67,7 +67,10 @@ pub fn says(event: &Event) -> Option<(Says, Vec<NamedFile>)> {
         | Body::Incident(_)
         | Body::SealingKey(_)
         | Body::Access
-        | Body::Erasure(_) => return None,
+        | Body::Erasure(_)
+        | Body::Verdict(_)
+        | Body::Rules(_)
+        | Body::Correction(_) => return None,
     };
     let files = event
         .statement

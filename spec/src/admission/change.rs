@@ -13,7 +13,9 @@ use crate::body::issuer::{Close, Open};
 use crate::event::Event;
 use crate::json::Value;
 use crate::key::Vkey;
-use crate::state::{Closed, Disowned, Effects, InForce, Link, Opened, Record, SealingLink, State, public_key};
+use crate::state::{
+    Closed, Disowned, Effects, InForce, Link, NewestRules, Opened, Record, SealingLink, State, public_key,
+};
 use crate::statement::Named;
 use crate::tree::LeafIndex;
 use crate::words::Name;
@@ -67,6 +69,12 @@ pub(super) fn effects(state: &State, facts: &Facts, event: &Event) -> Effects {
         Body::Update(update) => {
             records.push(Record::Stream((update.package_id.clone(), update.channel.clone()), update.release_seq));
         }
+        Body::Rules(rules) => records.push(Record::Rules(NewestRules {
+            id: event.id,
+            index,
+            version: rules.version,
+            effective: rules.effective.clone(),
+        })),
         Body::Heartbeat { .. }
         | Body::Build(_)
         | Body::Rebuild(_)
@@ -75,7 +83,9 @@ pub(super) fn effects(state: &State, facts: &Facts, event: &Event) -> Effects {
         | Body::Incident(_)
         | Body::SealingKey(_)
         | Body::Access
-        | Body::Erasure(_) => {}
+        | Body::Erasure(_)
+        | Body::Verdict(_)
+        | Body::Correction(_) => {}
     }
     let mut chain = state.chain(&header.issuer, header.epoch);
     chain.newest = Some(index);
@@ -104,7 +114,8 @@ fn register(keys: &[CharterKey], records: &mut Vec<Record>) {
     }
 }
 
-fn body_value(event: &Event) -> Value {
+/// The body of an event that was read before.
+pub(super) fn body_value(event: &Event) -> Value {
     event.payload_value().get("predicate").and_then(|predicate| predicate.get("body")).cloned().unwrap_or(Value::Null)
 }
 

@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Facts, Query, chained, sealed};
+use super::{Facts, Query, chained, sealed, statements};
 use crate::body::Body;
 use crate::body::charter::{Charter, Role};
 use crate::body::files::{Audience, Build, Rebuild, Update};
@@ -179,6 +179,9 @@ pub(super) fn check_body(state: &State, facts: &Facts, event: &Event) -> Read<()
         Body::SealingKey(key) => sealed::check_sealing_key(state, statement, key),
         Body::Access => sealed::check_access(state, statement),
         Body::Erasure(erasure) => sealed::check_erasure(facts, statement, erasure),
+        Body::Verdict(verdict) => statements::check_verdict(facts, statement, verdict),
+        Body::Rules(rules) => statements::check_rules(state, event, rules),
+        Body::Correction(correction) => statements::check_correction(facts, statement, correction),
     }
 }
 

@@ -94,7 +94,7 @@ fn was_compromised(opened: &Opened) -> bool {
     opened.closed.as_ref().and_then(|closed| closed.reason) == Some(Reason::Compromised)
 }
 
-/// The least set of signers that the type asks for, and the charter's `cosign`.
+/// The least set of signers that the type asks for, and the charter's `cosign`.
 fn check_least(state: &State, event: &Event, standing: &Standing<'_>, keys: &[Vkey]) -> Read<()> {
     let statement = &event.statement;
     let signs = |key: &Vkey| keys.contains(key);
@@ -114,7 +114,7 @@ fn check_least(state: &State, event: &Event, standing: &Standing<'_>, keys: &[Vk
                 return missing("the old key or of the supervisor");
             }
         }
-        (Body::Erasure(_), _) if !role_signs(Role::Supervisor) => return missing("the supervisor"),
+        (Body::Erasure(_) | Body::Rules(_), _) if !role_signs(Role::Supervisor) => return missing("the supervisor"),
         _ => {}
     }
     if let Some(in_force) = &state.charter {

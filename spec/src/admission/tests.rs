@@ -63,7 +63,7 @@ fn nothing_is_taken_before_a_charter() {
         assert_eq!(empty.code(&made), "type-unknown");
     }
     let mut later = empty.heartbeat("operator");
-    later.statement["predicateType"] = json!("https://vitrine.example/verdict/v0");
+    later.statement["predicateType"] = json!("https://vitrine.example/transfer/v0");
     assert_eq!(empty.code(&later), "type-later");
     assert_eq!(empty.code(&empty.first_charter()), "ok");
 }

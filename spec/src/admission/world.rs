@@ -78,6 +78,12 @@ impl Made {
         refs.sort_by_key(|found| (found["rel"].to_string(), found["event_id"].to_string()));
     }
 
+    /// The subject of data rules. `serde_json` prints what these bodies hold as JCS does.
+    pub(super) fn subject_of_body(&mut self) {
+        let digest = Hash::of(self.body().to_string().as_bytes()).hex();
+        *self.subject() = json!([{ "digest": { "sha256": digest } }]);
+    }
+
     fn keyids(&self) -> Vec<String> {
         let mut keyids: Vec<String> =
             self.signers.iter().map(|signer| bodies::seed(signer, KeyKind::Ed25519).vkey().keyid()).collect();
@@ -178,7 +184,7 @@ impl World {
     pub(super) fn made(&self, kind: &str, issuer: &str, body: Json) -> Made {
         let epoch = self.state.epoch(&name(issuer)).map_or(1, |(epoch, _)| epoch);
         let mut hdr = json!({ "origin": ORIGIN, "issuer": issuer, "epoch": epoch, "recorded": NOW });
-        if ["build", "rebuild", "code-review"].contains(&kind) {
+        if ["build", "rebuild", "code-review", "verdict"].contains(&kind) {
             hdr["nonce"] = json!("0123456789abcdef0123456789abcdef");
         } else {
             let last = self.state.chain(&name(issuer), epoch).last;
@@ -274,6 +280,30 @@ impl World {
 
     pub(super) fn incident(&self, issuer: &str) -> Made {
         self.made("incident", issuer, bodies::incident())
+    }
+
+    /// A verdict of the supervisor on the file `app` of an update.
+    pub(super) fn verdict(&self, update: EventId) -> Made {
+        let mut made = self.made("verdict", "supervisor", bodies::verdict());
+        made.refer("about", update);
+        made
+    }
+
+    /// The next version of the data rules, signed by operator and supervisor.
+    pub(super) fn rules(&self) -> Made {
+        let mut made = self.made("rules", "operator", bodies::rules());
+        made.body()["version"] = json!(self.state.rules.as_ref().map_or(1, |newest| newest.version + 1));
+        made.signers.push(self.keys["supervisor"].clone());
+        made.subject_of_body();
+        made
+    }
+
+    /// A correction of an event by `issuer`.
+    pub(super) fn correction(&self, issuer: &str, of: EventId) -> Made {
+        let mut made = self.made("correction", issuer, bodies::correction());
+        *made.subject() = json!([{ "digest": { "sha256": of.hex() } }]);
+        made.refer("corrects", of);
+        made
     }
 
     pub(super) fn look(&self, query: &Query) -> Option<Logged> {

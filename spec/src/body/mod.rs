@@ -8,6 +8,9 @@ pub mod files;
 pub mod review;
 pub mod sealed;
 pub mod erasure;
+pub mod verdict;
+pub mod rules;
+pub mod correction;
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -20,11 +23,14 @@ use crate::statement::{Attachment, Kind};
 use crate::words::{Members, Read, Time};
 
 use charter::Charter;
+use correction::Correction;
 use erasure::Erasure;
 use files::{Build, Rebuild, Revoke, Update};
 use issuer::{Close, Open};
 use review::{Incident, Review};
+use rules::Rules;
 use sealed::SealingKey;
+use verdict::Verdict;
 
 /// A body.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,6 +64,12 @@ pub enum Body {
     Access,
     /// `erasure`
     Erasure(Erasure),
+    /// `verdict`
+    Verdict(Verdict),
+    /// `rules`
+    Rules(Rules),
+    /// `correction`
+    Correction(Correction),
 }
 
 impl Body {
@@ -78,10 +90,10 @@ impl Body {
             Kind::SealingKey => Body::SealingKey(SealingKey::read(&mut members)?),
             Kind::Access => Body::Access,
             Kind::Erasure => Body::Erasure(Erasure::read(&mut members)?),
-            Kind::Verdict
-            | Kind::Rules
-            | Kind::Correction
-            | Kind::AccessRequest
+            Kind::Verdict => Body::Verdict(Verdict::read(&mut members)?),
+            Kind::Rules => Body::Rules(Rules::read(&mut members)?),
+            Kind::Correction => Body::Correction(Correction::read(&mut members)?),
+            Kind::AccessRequest
             | Kind::AccessDecision
             | Kind::SupervisorAck
             | Kind::PeriodClose
@@ -98,6 +110,8 @@ impl Body {
             Body::Build(build) => Vec::from([build.materials, build.sbom, build.provenance]),
             Body::Rebuild(rebuild) => Vec::from([rebuild.buildinfo, rebuild.diff, rebuild.log]),
             Body::Review(review) => Vec::from([review.report]),
+            Body::Verdict(verdict) => Vec::from([verdict.report]),
+            Body::Rules(rules) => Vec::from([rules.document]),
             Body::Charter(_)
             | Body::Open(_)
             | Body::Close(_)
@@ -107,7 +121,8 @@ impl Body {
             | Body::Incident(_)
             | Body::SealingKey(_)
             | Body::Access
-            | Body::Erasure(_) => Vec::new(),
+            | Body::Erasure(_)
+            | Body::Correction(_) => Vec::new(),
         };
         found.into_iter().flatten().collect()
     }

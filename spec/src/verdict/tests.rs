@@ -290,7 +290,7 @@ fn a_leaf_that_is_no_event_of_this_log_is_refused() {
     spaced.ids.push(String::new());
     assert_code(&verify(&[spaced.proof(last)]), Code::EventMalformed, &["spelling"]);
     let later =
-        log.world.event("release", "verdict", json!([{"digest": {"sha256": "0".repeat(64)}}]), json!({}), json!({}));
+        log.world.event("release", "transfer", json!([{"digest": {"sha256": "0".repeat(64)}}]), json!({}), json!({}));
     assert_code(&verify(&[log.world.proof(later)]), Code::EventUnknown, &["type-later"]);
     let unknown = log.world.event("release", "upgrade", json!([]), json!({}), json!({}));
     assert_code(&verify(&[log.world.proof(unknown)]), Code::EventUnknown, &["type-unknown"]);
