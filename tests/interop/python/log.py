@@ -246,6 +246,8 @@ def open_gateways(log):
         )
 
     now = START + 5
+    later = log.event("transfer", "operator", START + 4, {}, ["ab" * 32])
+    log.refuse("type-later-transfer", "type-later", "a type that is defined and not taken yet", later, now)
     early = log.access("silent", START, "too early", WORKED, key=2)
     log.refuse("access-before-any-sealing-key", "sealing-key", "seq 2 is not logged", early, now)
     log.refuse(

@@ -27,7 +27,7 @@ pub const CASES: &[(&str, &[&str])] = &[
     ("[L-7]", &["type-epoch-text", "type-seq-bool", "type-recorded-text"]),
     ("[L-8]", &["value-cosigners-unsorted", "value-files-unsorted", "value-attachments-unsorted", "value-audience-unsorted"]),
     ("[L-9]", &["member-type-missing", "type-other-base"]),
-    ("[L-10]", &["type-foo", "type-capital", "type-later-verdict"]),
+    ("[L-10]", &["type-foo", "type-capital", "type-later-"]),
     ("[L-11]", &["origin-"]),
     ("[L-12]", &["payload-40001-bytes", "access-payload-"]),
     ("[L-13]", &["build-file-name-missing", "heartbeat-subject-name", "digest-gitcommit-on-build", "type-subject-object"]),

@@ -100,7 +100,7 @@ pub const ROWS: &[Row] = &[
     row(Ours, File("witness/malformed-requests.json", &["logs", "cases/body", "cases/status"]), [6, 0, 10], witness::malformed),
     row(Adapter, File("dsse/protocol-vector.json", &["pae/payload_type", "pae/pae", "envelope"]), [4, 0, 0], json::dsse),
     row(Ours, File("leaves/log.json", &["origin", "attachments", "leaves/leaf", "leaves/event_id"]), [45, 0, 19], leaves::log),
-    row(Ours, File("leaves/refused.json", &["[]/base", "[]/expect", "[]/submission"]), [208, 0, 96], leaves::refused),
+    row(Ours, File("leaves/refused.json", &["[]/base", "[]/expect", "[]/submission"]), [208, 0, 97], leaves::refused),
     row(Ours, File("leaves/requests.json", &["origin", "cases/authorization", "cases/kind"]), [0, 0, 80], leaves::requests),
     row(Ours, File("sealed/records.json", &["cases/K", "cases/record", "cases/opening"]), [0, 0, 8], sealed::records),
     row(Ours, File("sealed/unopenable.json", &["cases/W", "cases/leaf", "cases/record", "cases/expect"]), [0, 0, 48], sealed::unopenable),

@@ -167,7 +167,7 @@ fn leaves(cases: &mut Cases, world: &World, update: usize) {
     let braces = spoilt.raw(b"{}".to_vec());
     let spaced = spoilt.raw([b"{ ".as_slice(), &world.leaves[update][1..]].concat());
     let none = json!([{"digest": {"sha256": "0".repeat(64)}}]);
-    let later = spoilt.event("release", "rules", none.clone(), json!({}), json!({}));
+    let later = spoilt.event("release", "transfer", none.clone(), json!({}), json!({}));
     let nothing = spoilt.event("release", "upgrade", none.clone(), json!({}), json!({}));
     let foreign = spoilt.event("release", "heartbeat", none, json!({"to": 1}), json!({"origin": "log.example/other"}));
     for (id, code, index) in [
