@@ -19,6 +19,7 @@ use crate::limits::{
     ATTACHMENT_KEPT_SECONDS, ATTACHMENT_PIECE_BYTES, ATTACHMENT_SPARED_SECONDS, ATTACHMENTS_COMING_OF_ISSUER_MAX,
     ATTACHMENTS_WAITING_BYTES_MAX, ATTACHMENTS_WAITING_MAX,
 };
+use crate::stop::Stop;
 use crate::store::{Store, StoreError, Unnamed};
 use crate::time::Time;
 
@@ -64,6 +65,17 @@ pub enum AttachmentsError {
         /// Why not.
         reason: String,
     },
+}
+
+impl AttachmentsError {
+    /// Where the runbook says more.
+    pub fn stop(&self) -> Stop {
+        match self {
+            AttachmentsError::Store(error) => error.stop(),
+            AttachmentsError::Record { .. } => Stop::AttachmentRecord,
+            AttachmentsError::Look { .. } => Stop::Index,
+        }
+    }
 }
 
 /// An attachment that no published event names.

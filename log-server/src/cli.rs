@@ -25,6 +25,7 @@ use crate::keys::LogKeys;
 use crate::open::{Step, claim, machine_id};
 use crate::serve;
 use crate::status;
+use crate::stop::Stop;
 use crate::store::{Files, FolderLock, OsDisk, Store};
 use crate::time::Time;
 
@@ -190,14 +191,15 @@ fn name_and_url(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// A failed command: what goes to stderr, and the exit code.
+/// A failed command: what goes to stderr, the exit code, and where the runbook says more.
 struct Failed {
     words: String,
     code: u8,
+    stop: Stop,
 }
 
-fn failed(code: u8) -> impl FnOnce(&dyn std::error::Error) -> Failed {
-    move |error| Failed { words: error.to_string(), code }
+fn failed(code: u8, stop: Stop) -> impl FnOnce(&dyn std::error::Error) -> Failed {
+    move |error| Failed { words: error.to_string(), code, stop }
 }
 
 /// The command line itself, of which man pages and completions are made.
@@ -225,14 +227,20 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     match result {
         Ok(code) => ExitCode::from(code),
-        Err(Failed { words, code }) => {
+        Err(Failed { words, code, stop }) => {
             if cli.json {
-                say(&json!({"error": words, "exit": code}).to_string());
+                say(&json!({"error": words, "exit": code, "code": stop.word()}).to_string());
             }
             eprintln!("error: {words}");
+            look_up(stop);
             ExitCode::from(code)
         }
     }
+}
+
+/// Says under which word the runbook has more.
+fn look_up(stop: Stop) {
+    eprintln!("runbook: {}", stop.word());
 }
 
 /// Prints to stdout. A reader that is gone is no failure of the command.
@@ -242,7 +250,7 @@ fn say(text: &str) {
 
 fn keygen(args: &Keygen, json: bool) -> Result<u8, Failed> {
     let keys = LogKeys::generate(&args.keys, &args.origin, args.vault_name.as_deref())
-        .map_err(|error| failed(USAGE)(&error))?;
+        .map_err(|error| failed(USAGE, error.stop())(&error))?;
     let [ed25519, mldsa] = keys.log_vkeys().map(|vkey| vkey.to_string());
     let vault = keys.vault_vkey().to_string();
     if json {
@@ -259,20 +267,23 @@ fn keygen(args: &Keygen, json: bool) -> Result<u8, Failed> {
 }
 
 fn begin(args: &Init, json: bool) -> Result<u8, Failed> {
-    let keys = LogKeys::load(&args.keys).map_err(|error| failed(USAGE)(&error))?;
-    let charter = std::fs::read(&args.charter)
-        .map_err(|error| Failed { words: format!("{}: {error}", args.charter.display()), code: USAGE })?;
-    let disk = OsDisk::create(&args.dir).map_err(|error| failed(NOT_REACHABLE)(&error))?;
+    let keys = LogKeys::load(&args.keys).map_err(|error| failed(USAGE, error.stop())(&error))?;
+    let charter = std::fs::read(&args.charter).map_err(|error| Failed {
+        words: format!("{}: {error}", args.charter.display()),
+        code: USAGE,
+        stop: Stop::CommandLine,
+    })?;
+    let disk = OsDisk::create(&args.dir).map_err(|error| failed(NOT_REACHABLE, error.stop())(&error))?;
     let _locks = (lock(&args.dir)?, lock(&args.keys)?);
     let store = Files::new(disk);
-    let claim = claim(&store, machine_id().as_deref(), false).map_err(|error| failed(USAGE)(&error))?;
-    claim.keep(&store).map_err(|error| failed(NOT_REACHABLE)(&error))?;
+    let claim = claim(&store, machine_id().as_deref(), false).map_err(|error| failed(USAGE, error.stop())(&error))?;
+    claim.keep(&store).map_err(|error| failed(NOT_REACHABLE, error.stop())(&error))?;
     let begun = init::init(&store, &keys, &charter, Time::now()).map_err(|error| {
         let code = match error {
             init::InitError::Charter(_) | init::InitError::Key { .. } => NOT_CLEAN,
             _ => NOT_REACHABLE,
         };
-        failed(code)(&error)
+        failed(code, error.stop())(&error)
     })?;
     let fingerprint = groups(&begun.charter.to_string());
     if json {
@@ -309,7 +320,11 @@ fn run_server(args: &Serve, json: bool) -> Result<u8, Failed> {
     };
     // Scripts wait for exactly this line.
     let listening = |address: SocketAddr| say(&format!("log-server listening on http://{address}"));
-    serve::serve(&config, listening).map_err(|error| Failed { words: error.to_string(), code: error.exit_code() })?;
+    serve::serve(&config, listening).map_err(|error| Failed {
+        words: error.to_string(),
+        code: error.exit_code(),
+        stop: error.stop(),
+    })?;
     Ok(DONE)
 }
 
@@ -330,14 +345,18 @@ fn show_status(args: &Status, json: bool) -> Result<u8, Failed> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| failed(NOT_REACHABLE)(&error))?;
-    let status = runtime.block_on(status::ask(&args.url)).map_err(|words| Failed { words, code: NOT_REACHABLE })?;
+        .map_err(|error| failed(NOT_REACHABLE, Stop::System)(&error))?;
+    let status = runtime.block_on(status::ask(&args.url)).map_err(|words| Failed {
+        words,
+        code: NOT_REACHABLE,
+        stop: Stop::Unreachable,
+    })?;
     say(&if json { status.json().to_string() } else { status.text() });
     Ok(if status.ready() { DONE } else { NOT_YET })
 }
 
 fn check(args: &Fsck, json: bool) -> Result<u8, Failed> {
-    let disk = OsDisk::existing(&args.dir).map_err(|error| failed(USAGE)(&error))?;
+    let disk = OsDisk::existing(&args.dir).map_err(|error| failed(USAGE, error.stop())(&error))?;
     let _lock = lock(&args.dir)?;
     let store: Arc<dyn Store> = Arc::new(Files::new(disk));
     let bar = bar();
@@ -347,7 +366,7 @@ fn check(args: &Fsck, json: bool) -> Result<u8, Failed> {
         bar.set_message(step.name);
     });
     bar.finish_and_clear();
-    let report = report.map_err(|error| failed(NOT_REACHABLE)(&error))?;
+    let report = report.map_err(|error| failed(NOT_REACHABLE, error.stop())(&error))?;
     if json {
         let findings: Vec<_> =
             report.findings.iter().map(|found| json!({"path": found.path, "what": found.what})).collect();
@@ -378,7 +397,11 @@ fn check(args: &Fsck, json: bool) -> Result<u8, Failed> {
             ));
         }
     }
-    Ok(if report.findings.is_empty() { DONE } else { NOT_CLEAN })
+    if report.findings.is_empty() {
+        return Ok(DONE);
+    }
+    look_up(Stop::Fsck);
+    Ok(NOT_CLEAN)
 }
 
 fn copy(args: &Follow, json: bool) -> Result<u8, Failed> {
@@ -398,7 +421,8 @@ fn copy(args: &Follow, json: bool) -> Result<u8, Failed> {
         bar.set_message(step.name);
     });
     bar.finish_and_clear();
-    let report = report.map_err(|error| Failed { words: error.to_string(), code: error.exit_code() })?;
+    let report =
+        report.map_err(|error| Failed { words: error.to_string(), code: error.exit_code(), stop: error.stop() })?;
     let not_checked: Vec<&str> = [
         (args.charter.is_none(), "the charter's fingerprint (--charter)"),
         (args.policy.is_none(), "witnesses (--policy)"),
@@ -449,7 +473,7 @@ fn bar() -> ProgressBar {
 }
 
 fn lock(folder: &Path) -> Result<FolderLock, Failed> {
-    FolderLock::take(folder).map_err(|error| failed(USAGE)(&error))
+    FolderLock::take(folder).map_err(|error| failed(USAGE, error.stop())(&error))
 }
 
 #[cfg(test)]

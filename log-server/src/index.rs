@@ -32,6 +32,7 @@ use crate::limits::{
 };
 use crate::open::{Progress, Step};
 use crate::reader::{ReadError, Reader};
+use crate::stop::Stop;
 use records::{
     ATTACHMENT, DIGEST, EMPTY, ERASED, ID, META, Meta, PURL, Runs, STATE, index_of, last_run, prefixed, said, scan,
 };
@@ -75,6 +76,18 @@ pub enum IndexError {
     /// A leaf that is not admissible: no index can cover it.
     #[error("{0}: the log holds what this program does not admit")]
     Leaf(String),
+}
+
+impl IndexError {
+    /// Where the runbook says more.
+    pub fn stop(&self) -> Stop {
+        match self {
+            IndexError::DiskFull { .. } => Stop::StoreFull,
+            IndexError::Damaged(_) | IndexError::File { .. } => Stop::Index,
+            IndexError::Log(_) => Stop::LogDamaged,
+            IndexError::Leaf(_) => Stop::LogNotAdmissible,
+        }
+    }
 }
 
 impl From<ReadError> for IndexError {

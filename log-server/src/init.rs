@@ -17,6 +17,7 @@ use crate::layout;
 use crate::log::{SignedHead, sign};
 use crate::open::{OpenError, delete_all, read_checkpoint};
 use crate::settle::Fatal;
+use crate::stop::Stop;
 use crate::store::{Store, StoreError};
 use crate::time::Time;
 
@@ -59,6 +60,19 @@ pub enum InitError {
         /// In the key folder.
         want: String,
     },
+}
+
+impl InitError {
+    /// Where the runbook says more.
+    pub fn stop(&self) -> Stop {
+        match self {
+            InitError::Store(error) => error.stop(),
+            InitError::Fatal(error) => error.stop(),
+            InitError::Begun { .. } | InitError::NotEmpty { .. } => Stop::FolderTaken,
+            InitError::Other(error) => error.stop(),
+            InitError::Charter(_) | InitError::Key { .. } => Stop::Charter,
+        }
+    }
 }
 
 /// What was begun.

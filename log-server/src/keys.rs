@@ -17,6 +17,7 @@ use vitrine_spec::cosignature;
 use vitrine_spec::key::{Ed25519Signer, KeyKind, MLDSA44_SIGNATURE_BYTES, Seed, Vkey, leaf_key_name};
 use vitrine_spec::note::Signature;
 
+use crate::stop::Stop;
 use crate::time::Time;
 
 /// File of the log's Ed25519 key.
@@ -86,6 +87,23 @@ pub enum KeysError {
     /// The system gave no random bytes, or the library refused the seed.
     #[error("make a key: {0}")]
     Make(String),
+}
+
+impl KeysError {
+    /// Where the runbook says more.
+    pub fn stop(&self) -> Stop {
+        match self {
+            KeysError::File { source, .. } if source.kind() == io::ErrorKind::NotFound => Stop::KeysMissing,
+            KeysError::File { source, .. } => Stop::of_io(source),
+            KeysError::Exists { .. }
+            | KeysError::Mode { .. }
+            | KeysError::Format { .. }
+            | KeysError::Kind { .. }
+            | KeysError::Names { .. } => Stop::KeysUnusable,
+            KeysError::Name(_) => Stop::CommandLine,
+            KeysError::Make(_) => Stop::System,
+        }
+    }
 }
 
 /// The public half of a log's keys: whose checkpoints these are.

@@ -5,6 +5,7 @@
 //! Not here: what a valid event or a valid proof is (`vitrine_spec`).
 
 pub mod limits;
+pub mod stop;
 pub mod time;
 pub mod layout;
 pub mod store;

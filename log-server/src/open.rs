@@ -25,6 +25,7 @@ use crate::log::{Log, Published, SignedHead};
 use crate::reader::Reader;
 use crate::sealed::Finder;
 use crate::settle::{Fatal, Poison, Settler};
+use crate::stop::Stop;
 use crate::store::{Store, StoreError};
 use crate::time::Time;
 
@@ -170,6 +171,30 @@ pub enum OpenError {
         /// The folder.
         place: String,
     },
+}
+
+impl OpenError {
+    /// Where the runbook says more.
+    pub fn stop(&self) -> Stop {
+        match self {
+            OpenError::Store(error) => error.stop(),
+            OpenError::Fatal(error) => error.stop(),
+            OpenError::Empty { .. } => Stop::LogEmpty,
+            OpenError::Format { source: HeadError::Version { .. }, .. } => Stop::LogVersion,
+            OpenError::Missing { .. }
+            | OpenError::Format { .. }
+            | OpenError::Note { .. }
+            | OpenError::Stage { .. }
+            | OpenError::Root { .. }
+            | OpenError::Edge { .. }
+            | OpenError::Entry { .. } => Stop::LogDamaged,
+            OpenError::Origin { .. } | OpenError::Signature { .. } => Stop::LogOther,
+            OpenError::Ahead { .. } => Stop::LogLostEntries,
+            OpenError::Machine { .. } => Stop::OtherMachine,
+            OpenError::Copy { .. } => Stop::Copy,
+            OpenError::Unfinished { .. } => Stop::CopyUnfinished,
+        }
+    }
 }
 
 /// What stands in place of a machine in a copy that `follow` made: it goes on nowhere until a person says so [S-45].

@@ -16,6 +16,7 @@ use vitrine_spec::tree::LeafIndex;
 
 use crate::layout;
 use crate::limits::SEALED_GROUP_ENTRIES;
+use crate::stop::Stop;
 use crate::store::{Store, StoreError};
 
 /// Bytes before each record: its index as u64 and its length as u32, big-endian.
@@ -81,6 +82,16 @@ pub enum SealedError {
         /// What is wrong with it.
         source: FrameError,
     },
+}
+
+impl SealedError {
+    /// Where the runbook says more.
+    pub fn stop(&self) -> Stop {
+        match self {
+            SealedError::Store(error) => error.stop(),
+            SealedError::Missing { .. } | SealedError::Frame { .. } => Stop::SealedDamaged,
+        }
+    }
 }
 
 /// The entries that an object stands for, half open: those of its batch inside one group of 65,536.

@@ -30,6 +30,7 @@ use crate::listener::{self, Limits};
 use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::open::{Claim, OpenError, claim, machine_id};
+use crate::stop::Stop;
 use crate::store::{Files, FolderLock, LockError, OsDisk, Store, StoreError};
 use crate::time::Time;
 use crate::vault::{self, Vault};
@@ -105,6 +106,23 @@ pub enum ServeError {
 }
 
 impl ServeError {
+    /// Where the runbook says more.
+    pub fn stop(&self) -> Stop {
+        match self {
+            ServeError::PolicyFile { .. } | ServeError::Policy { .. } | ServeError::Unwitnessed { .. } => Stop::Policy,
+            ServeError::Witnesses(WitnessesError::Unknown { .. }) => Stop::CommandLine,
+            ServeError::Witnesses(WitnessesError::Client(_)) | ServeError::System { .. } => Stop::System,
+            ServeError::Keys(error) => error.stop(),
+            ServeError::Lock(error) => error.stop(),
+            ServeError::Store(error) => error.stop(),
+            ServeError::Open(error) => error.stop(),
+            ServeError::Listen { .. } => Stop::Listen,
+            ServeError::Index(error) => error.stop(),
+            ServeError::Attachments(error) => error.stop(),
+            ServeError::Ended(error) => error.stop(),
+        }
+    }
+
     /// 2 for what the command line names wrongly, 4 for everything that a restart or an operator must mend [cli.md].
     pub fn exit_code(&self) -> u8 {
         match self {

@@ -16,6 +16,7 @@ use crate::batch::BatchError;
 use crate::layout;
 use crate::limits::{COSIGNATURES_MAX, PARTIAL_GAP_MAX, PARTIAL_KEPT_SECONDS, STAGES_MAX, UNSYNCED_MAX};
 use crate::sealed::SealedError;
+use crate::stop::Stop;
 use crate::store::{Store, StoreError};
 use crate::time::Time;
 
@@ -46,6 +47,19 @@ pub enum Fatal {
     /// Nothing was tried, because something failed before.
     #[error("nothing is written any more since: {0}")]
     Poisoned(Arc<Fatal>),
+}
+
+impl Fatal {
+    /// Where the runbook says more.
+    pub fn stop(&self) -> Stop {
+        match self {
+            Fatal::Store(error) => error.stop(),
+            Fatal::Sealed(error) => error.stop(),
+            Fatal::Sign { .. } => Stop::KeysSign,
+            Fatal::Batch(_) | Fatal::Cosignatures { .. } => Stop::Program,
+            Fatal::Poisoned(first) => first.stop(),
+        }
+    }
 }
 
 /// The first failure, shared by everything that writes: after it nothing writes [S-6].

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::layout;
+use crate::stop::Stop;
 
 /// What was being done when a store failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +72,11 @@ pub struct StoreError {
 }
 
 impl StoreError {
+    /// Where the runbook says more.
+    pub fn stop(&self) -> Stop {
+        Stop::of_io(&self.source)
+    }
+
     /// What a person does about it, in one sentence.
     pub fn advice(&self) -> &'static str {
         match self.source.kind() {
@@ -580,6 +586,16 @@ pub enum LockError {
     /// The lock file could not be opened or locked.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl LockError {
+    /// Where the runbook says more.
+    pub fn stop(&self) -> Stop {
+        match self {
+            LockError::Held { .. } => Stop::FolderInUse,
+            LockError::Store(error) => error.stop(),
+        }
+    }
 }
 
 #[cfg(test)]

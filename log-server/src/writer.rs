@@ -27,6 +27,7 @@ use crate::indexer::{Indexer, Job};
 use crate::limits::{CLOCK_BEHIND_MAX_SECONDS, COSIGNATURES_MAX};
 use crate::log::{Fatal, Log};
 use crate::metrics::{Metrics, Outcome, Stage};
+use crate::stop::Stop;
 use crate::time::Time;
 use crate::view::{Step, View};
 use crate::witnesses::{Asking, Report, Standing, Witnesses};
@@ -58,6 +59,17 @@ pub enum Ended {
     /// A fault of this program.
     #[error("{0}: this is a fault of the program")]
     Program(&'static str),
+}
+
+impl Ended {
+    /// Where the runbook says more.
+    pub fn stop(&self) -> Stop {
+        match self {
+            Ended::Log(error) => error.stop(),
+            Ended::Index(_) => Stop::Index,
+            Ended::Program(_) => Stop::Program,
+        }
+    }
 }
 
 /// What the writer is made of.

@@ -9,6 +9,7 @@ use crate::http;
 use crate::keys::Keys;
 use crate::limits::{CONFIRM_BYTES_MAX, DESCRIPTORS_MIN};
 use crate::logs::Logs;
+use crate::stop::Stop;
 use crate::witness::{OpenError, Setup, Witness, make_journal};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -84,27 +85,34 @@ pub struct ServeArgs {
 struct Failure {
     code: u8,
     message: String,
+    stop: Stop,
 }
 
 impl Failure {
-    fn usage(message: impl ToString) -> Failure {
-        Failure { code: 2, message: message.to_string() }
+    fn usage(stop: Stop, message: impl ToString) -> Failure {
+        Failure { code: 2, message: message.to_string(), stop }
     }
 
-    fn state(message: impl ToString) -> Failure {
-        Failure { code: 1, message: message.to_string() }
+    fn state(stop: Stop, message: impl ToString) -> Failure {
+        Failure { code: 1, message: message.to_string(), stop }
     }
 
-    fn system(message: impl ToString) -> Failure {
-        Failure { code: 4, message: message.to_string() }
+    fn system(stop: Stop, message: impl ToString) -> Failure {
+        Failure { code: 4, message: message.to_string(), stop }
+    }
+
+    fn disk(what: &str, path: &Path, error: &io::Error) -> Failure {
+        Failure::system(Stop::of_io(error), format!("{what} {}: {error}", path.display()))
     }
 }
 
 impl From<LockError> for Failure {
     fn from(error: LockError) -> Failure {
         match error {
-            LockError::Taken { .. } => Failure::usage(error),
-            LockError::Disk(error) => Failure::usage(format!("{error}; is it a directory that `witness init` made?")),
+            LockError::Taken { .. } => Failure::usage(Stop::FolderInUse, error),
+            LockError::Disk(error) => {
+                Failure::usage(Stop::FolderUnfit, format!("{error}; is it a directory that `witness init` made?"))
+            }
         }
     }
 }
@@ -132,9 +140,9 @@ pub fn run() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure { code, message }) => {
+        Err(Failure { code, message, stop }) => {
             // Nobody may be reading; the code still says it.
-            let _ = writeln!(io::stderr(), "error: {message}");
+            let _ = writeln!(io::stderr(), "error: {message}\nrunbook: {}", stop.word());
             ExitCode::from(code)
         }
     }
@@ -143,7 +151,7 @@ pub fn run() -> ExitCode {
 fn init(args: &InitArgs) -> Result<(), Failure> {
     let make = |dir: &Path| {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
-        made.map_err(|error| Failure::system(format!("make {}: {error}", dir.display())))
+        made.map_err(|error| Failure::disk("make", dir, &error))
     };
     make(&args.dir)?;
     make(&args.keys)?;
@@ -153,17 +161,17 @@ fn init(args: &InitArgs) -> Result<(), Failure> {
     let disk: Arc<dyn Disk> = Arc::new(disk);
     // The journal first: a stop before the keys leaves nothing that this command would refuse to finish.
     let origins = make_journal(&disk).map_err(|error| open_failure(&args.dir, error))?;
-    let keys = Keys::make(&args.keys, &args.name).map_err(Failure::usage)?;
+    let keys = Keys::make(&args.keys, &args.name).map_err(|error| Failure::usage(error.stop(), error))?;
     sync_names(&args.dir)?;
     sync_names(&args.keys)?;
     let url = args.url.clone().unwrap_or_else(|| format!("https://{}", args.name));
     let text = describe(&keys, url.trim_end_matches('/'), origins);
-    io::stdout().write_all(text.as_bytes()).map_err(Failure::system)
+    io::stdout().write_all(text.as_bytes()).map_err(|error| Failure::system(Stop::System, error))
 }
 
 /// Makes the names of a directory and of those it lies in durable; directories that this user may not open are skipped.
 fn sync_names(dir: &Path) -> Result<(), Failure> {
-    let failed = |path: &Path, error: io::Error| Failure::system(format!("sync {}: {error}", path.display()));
+    let failed = |path: &Path, error: io::Error| Failure::disk("sync", path, &error);
     for path in dir.canonicalize().map_err(|error| failed(dir, error))?.ancestors() {
         if let Ok(folder) = File::open(path) {
             folder.sync_all().map_err(|error| failed(path, error))?;
@@ -193,31 +201,39 @@ fn describe(keys: &Keys, url: &str, origins: usize) -> String {
 fn check_apart(dir: &Path, keys: &Path) -> Result<(), Failure> {
     let real = |path: &Path| {
         path.canonicalize().map_err(|error| {
-            Failure::usage(format!("{}: {error}; is it a directory that `witness init` made?", path.display()))
+            Failure::usage(
+                Stop::FolderUnfit,
+                format!("{}: {error}; is it a directory that `witness init` made?", path.display()),
+            )
         })
     };
     let (real_dir, real_keys) = (real(dir)?, real(keys)?);
     if real_keys.starts_with(&real_dir) {
-        return Err(Failure::usage(format!(
-            "--keys {} lies in --dir {}: a backup of the journal must never hold the keys; choose a directory outside it",
-            keys.display(),
-            dir.display()
-        )));
+        return Err(Failure::usage(
+            Stop::FolderUnfit,
+            format!(
+                "--keys {} lies in --dir {}: a backup of the journal must never hold the keys; choose a directory outside it",
+                keys.display(),
+                dir.display()
+            ),
+        ));
     }
     Ok(())
 }
 
 fn open_failure(dir: &Path, error: OpenError) -> Failure {
-    let message = format!("{}: {error}", dir.display());
+    let (stop, message) = (error.stop(), format!("{}: {error}", dir.display()));
     match error {
         OpenError::NoJournal | OpenError::NothingLost { .. } | OpenError::Confirm(_) | OpenError::OwnLog => {
-            Failure::usage(message)
+            Failure::usage(stop, message)
         }
-        OpenError::JournalLost { .. } | OpenError::OtherJournal { .. } | OpenError::Mark(_) => Failure::state(message),
+        OpenError::JournalLost { .. } | OpenError::OtherJournal { .. } | OpenError::Mark(_) => {
+            Failure::state(stop, message)
+        }
         OpenError::Journal(crate::journal::JournalError::Disk(_)) | OpenError::Random(_) | OpenError::Thread(_) => {
-            Failure::system(message)
+            Failure::system(stop, message)
         }
-        OpenError::Journal(_) => Failure::state(message),
+        OpenError::Journal(_) => Failure::state(stop, message),
     }
 }
 
@@ -235,9 +251,12 @@ fn raise_descriptors() -> Result<(), Failure> {
             return Ok(());
         }
     }
-    Err(Failure::system(format!(
-        "this process may open {before} files, a witness needs {DESCRIPTORS_MIN}: run ulimit -n {DESCRIPTORS_MIN} first"
-    )))
+    Err(Failure::system(
+        Stop::System,
+        format!(
+            "this process may open {before} files, a witness needs {DESCRIPTORS_MIN}: run ulimit -n {DESCRIPTORS_MIN} first"
+        ),
+    ))
 }
 
 fn serve(args: ServeArgs) -> Result<(), Failure> {
@@ -245,8 +264,8 @@ fn serve(args: ServeArgs) -> Result<(), Failure> {
     check_apart(&args.dir, &args.keys)?;
     let disk = OsDisk::lock(&args.dir)?;
     let marks = OsDisk::lock(&args.keys)?;
-    let keys = Keys::load(&args.keys).map_err(Failure::usage)?;
-    let logs = load_logs(&args.logs).map_err(Failure::usage)?;
+    let keys = Keys::load(&args.keys).map_err(|error| Failure::usage(error.stop(), error))?;
+    let logs = load_logs(&args.logs).map_err(|error| Failure::usage(Stop::Logs, error))?;
     let confirm_state = args.confirm_state.as_deref().map(read_confirmed).transpose()?;
     let setup = Setup {
         disk: Arc::new(disk),
@@ -263,15 +282,15 @@ fn serve(args: ServeArgs) -> Result<(), Failure> {
         // Signature checks only: more threads than twice the processors would only compete.
         .max_blocking_threads(std::thread::available_parallelism().map_or(2, |processors| 2 * processors.get()))
         .build()
-        .map_err(|error| Failure::system(format!("start threads: {error}")))?;
+        .map_err(|error| Failure::system(Stop::System, format!("start threads: {error}")))?;
     runtime.block_on(serve_on(&args, witness))
 }
 
 async fn serve_on(args: &ServeArgs, witness: Arc<Witness>) -> Result<(), Failure> {
-    let failed = |what: &'static str| move |error: io::Error| Failure::system(format!("{what}: {error}"));
+    let failed = |what: &'static str| move |error: io::Error| Failure::system(Stop::System, format!("{what}: {error}"));
     let listener = TcpListener::bind(args.listen)
         .await
-        .map_err(|error| Failure::system(format!("listen on {}: {error}", args.listen)))?;
+        .map_err(|error| Failure::system(Stop::Listen, format!("listen on {}: {error}", args.listen)))?;
     let address = listener.local_addr().map_err(failed("listen"))?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed("SIGTERM"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed("SIGINT"))?;
@@ -301,7 +320,7 @@ async fn serve_on(args: &ServeArgs, witness: Arc<Witness>) -> Result<(), Failure
     };
     let result = http::serve(listener, witness, shutdown).await;
     reload.abort();
-    result.map_err(Failure::system)
+    result.map_err(|fatal| Failure::system(fatal.stop(), fatal))
 }
 
 fn load_logs(path: &Path) -> Result<Logs, String> {
@@ -329,11 +348,15 @@ async fn reload_logs(path: &Path, witness: &Arc<Witness>) {
 }
 
 fn read_confirmed(path: &Path) -> Result<Vec<u8>, Failure> {
-    let failed = |error: io::Error| Failure::usage(format!("--confirm-state {}: {error}", path.display()));
+    let failed =
+        |error: io::Error| Failure::usage(Stop::Confirm, format!("--confirm-state {}: {error}", path.display()));
     let mut bytes = Vec::new();
     File::open(path).map_err(failed)?.take(CONFIRM_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > CONFIRM_BYTES_MAX {
-        return Err(Failure::usage(format!("--confirm-state {}: above {CONFIRM_BYTES_MAX} bytes", path.display())));
+        return Err(Failure::usage(
+            Stop::Confirm,
+            format!("--confirm-state {}: above {CONFIRM_BYTES_MAX} bytes", path.display()),
+        ));
     }
     Ok(bytes)
 }

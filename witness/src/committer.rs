@@ -21,6 +21,7 @@ use crate::limits::{FRAME_BYTES_MAX, RECORD_BYTES_MAX};
 use crate::mark;
 use crate::record::{Entry, Record};
 use crate::request::Verified;
+use crate::stop::Stop;
 use std::collections::HashMap;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -57,6 +58,18 @@ pub enum Fatal {
     /// The thread panicked.
     #[error("the thread that signs ended without saying why; the witness stops, this is a bug")]
     Panic,
+}
+
+impl Fatal {
+    /// Where the runbook says more.
+    pub fn stop(&self) -> Stop {
+        match self {
+            Fatal::Journal(error) => error.stop(),
+            Fatal::Mark(error) => error.stop(),
+            Fatal::Sign(_) => Stop::KeysSign,
+            Fatal::State(_) | Fatal::Panic => Stop::Program,
+        }
+    }
 }
 
 pub(crate) struct Committer {

@@ -3,6 +3,7 @@
 //! Everything durable goes through [`Disk`], so that tests can let each write, sync and rename fail lost, fail kept, or
 //! be followed by a power loss. Not here: what the bytes mean (`frame`, `journal`), and how a failure ends the process.
 
+use crate::stop::Stop;
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
@@ -20,6 +21,13 @@ pub struct DiskError {
     pub path: String,
     /// What the system says.
     pub source: io::Error,
+}
+
+impl DiskError {
+    /// Where the runbook says more.
+    pub fn stop(&self) -> Stop {
+        Stop::of_io(&self.source)
+    }
 }
 
 /// One directory. Names are plain file names; a name is opened once and kept open, so that no failed sync is forgotten.

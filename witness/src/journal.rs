@@ -13,6 +13,7 @@ use crate::disk::{Disk, DiskError};
 use crate::frame::{self, Found};
 use crate::limits::{COMPACT_BYTES_MIN, COMPACT_RATIO, FRAME_BYTES_MAX, RECORD_BYTES_MAX};
 use crate::record::{self, JournalId, Record, RecordError};
+use crate::stop::Stop;
 use std::sync::Arc;
 
 /// The journal's file name.
@@ -78,6 +79,19 @@ pub enum JournalError {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+impl JournalError {
+    /// Where the runbook says more.
+    pub fn stop(&self) -> Stop {
+        match self {
+            JournalError::Disk(error) => error.stop(),
+            JournalError::Version { .. } => Stop::JournalVersion,
+            JournalError::NotAJournal | JournalError::Damaged { .. } | JournalError::Record { .. } => {
+                Stop::JournalDamaged
+            }
+        }
+    }
 }
 
 fn behind(good: &Option<u64>) -> String {

@@ -4,6 +4,7 @@
 //! (`committer`).
 
 use crate::limits::SMALL_FILE_BYTES_MAX;
+use crate::stop::Stop;
 use aws_lc_rs::signature::{KeyPair as _, ML_DSA_44_SIGNING, PqdsaKeyPair};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -95,6 +96,26 @@ pub enum KeysError {
         /// The file.
         path: String,
     },
+}
+
+impl KeysError {
+    /// Where the runbook says more.
+    pub fn stop(&self) -> Stop {
+        match self {
+            KeysError::File { source, .. } if source.kind() == io::ErrorKind::NotFound => Stop::KeysMissing,
+            KeysError::File { source, .. } => Stop::of_io(source),
+            KeysError::Exists { .. }
+            | KeysError::Mode { .. }
+            | KeysError::Key { .. }
+            | KeysError::Line { .. }
+            | KeysError::Kind { .. }
+            | KeysError::Names { .. }
+            | KeysError::NameLength { .. }
+            | KeysError::Name(_) => Stop::KeysUnusable,
+            KeysError::Random(_) => Stop::System,
+            KeysError::Disagree { .. } => Stop::KeysSign,
+        }
+    }
 }
 
 /// Why nothing was signed, although everything was checked. The process ends: this is a fault of machine or build.

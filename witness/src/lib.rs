@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod limits;
+pub mod stop;
 pub mod disk;
 pub mod frame;
 pub mod record;

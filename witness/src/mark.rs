@@ -5,6 +5,7 @@
 use crate::disk::{self, Disk, DiskError};
 use crate::limits::SMALL_FILE_BYTES_MAX;
 use crate::record::JournalId;
+use crate::stop::Stop;
 
 /// The mark's file name, in `--keys`.
 pub const NAME: &str = "has-signed";
@@ -19,6 +20,16 @@ pub enum MarkError {
     /// The file holds something else.
     #[error("{NAME} in the keys directory is not a mark of this version; restore it, or start with new keys")]
     Unknown,
+}
+
+impl MarkError {
+    /// Where the runbook says more.
+    pub fn stop(&self) -> Stop {
+        match self {
+            MarkError::Disk(error) => error.stop(),
+            MarkError::Unknown => Stop::Mark,
+        }
+    }
 }
 
 /// The journal that these keys signed from; `None` when they never signed [D-9].

@@ -15,6 +15,7 @@ use crate::logs::Logs;
 use crate::mark::{self, MarkError};
 use crate::record::{Entry, JournalId, Record};
 use crate::request;
+use crate::stop::Stop;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
@@ -90,6 +91,23 @@ pub enum OpenError {
     /// The thread cannot be started.
     #[error("start a thread: {0}")]
     Thread(std::io::Error),
+}
+
+impl OpenError {
+    /// Where the runbook says more.
+    pub fn stop(&self) -> Stop {
+        match self {
+            OpenError::NoJournal => Stop::JournalNone,
+            OpenError::JournalLost { .. } => Stop::JournalLost,
+            OpenError::OtherJournal { .. } => Stop::JournalOther,
+            OpenError::NothingLost { .. } => Stop::JournalWhole,
+            OpenError::Journal(error) => error.stop(),
+            OpenError::Mark(error) => error.stop(),
+            OpenError::Confirm(_) => Stop::Confirm,
+            OpenError::OwnLog => Stop::Logs,
+            OpenError::Random(_) | OpenError::Thread(_) => Stop::System,
+        }
+    }
 }
 
 /// What a person does about a journal that cannot be used.

@@ -15,6 +15,7 @@ use crate::head::Head;
 use crate::layout;
 use crate::open::{COPY_LINE, OpenError, both};
 use crate::reader::Reader;
+use crate::stop::Stop;
 use crate::store::{Store, StoreError};
 use crate::time::Time;
 
@@ -88,6 +89,17 @@ pub enum CopyError {
     /// The store failed.
     #[error("{0}; {advice}", advice = .0.advice())]
     Store(#[from] StoreError),
+}
+
+impl CopyError {
+    /// Where the runbook says more.
+    pub fn stop(&self) -> Stop {
+        match self {
+            CopyError::Log { .. } | CopyError::Progress { .. } => Stop::FolderTaken,
+            CopyError::Open(error) => error.stop(),
+            CopyError::Store(error) => error.stop(),
+        }
+    }
 }
 
 /// How the copy in a folder stands; a folder without a log becomes one for a copy.

@@ -15,6 +15,7 @@ use crate::keys::KeysError;
 use crate::open::OpenError;
 use crate::reader::ReadError;
 use crate::sealed::SealedError;
+use crate::stop::Stop;
 use crate::store::{LockError, StoreError};
 
 /// The exit code when the log misbehaved: what it signed is kept.
@@ -190,6 +191,35 @@ pub enum FollowError {
 }
 
 impl FollowError {
+    /// Where the runbook says more.
+    pub fn stop(&self) -> Stop {
+        match self {
+            FollowError::Remote(_) => Stop::Unreachable,
+            FollowError::Store(error) => error.stop(),
+            FollowError::Lock(error) => error.stop(),
+            FollowError::Copy(error) => error.stop(),
+            FollowError::Key(error) => error.stop(),
+            FollowError::Policy { .. } => Stop::Policy,
+            FollowError::Charter { .. } => Stop::FollowOtherLog,
+            FollowError::Witnesses { .. } => Stop::FollowUnwitnessed,
+            FollowError::Note { .. }
+            | FollowError::Older { .. }
+            | FollowError::Forked { .. }
+            | FollowError::Entries { .. }
+            | FollowError::Admission { .. }
+            | FollowError::Record { .. }
+            | FollowError::Zero { .. }
+            | FollowError::Attachment { .. }
+            | FollowError::Kept { .. } => Stop::FollowMisbehaved,
+            FollowError::ReaderKey { .. } => Stop::FollowReader,
+            FollowError::Read(_) => Stop::LogDamaged,
+            FollowError::Open(error) => error.stop(),
+            FollowError::Sealed(error) => error.stop(),
+            FollowError::Index(error) => error.stop(),
+            FollowError::Batch(_) => Stop::Program,
+        }
+    }
+
     /// The exit code [cli.md]: 3 when the log misbehaved.
     pub fn exit_code(&self) -> u8 {
         match self {
