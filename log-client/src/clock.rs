@@ -24,11 +24,16 @@ pub fn parse(text: &str) -> Result<u64, Failure> {
     if let Ok(seconds) = vitrine_spec::text::decimal(text) {
         return Ok(seconds);
     }
-    text.parse::<Timestamp>().ok().and_then(|time| u64::try_from(time.as_second()).ok()).ok_or_else(|| {
+    timestamp(text).ok_or_else(|| {
         Failure::usage("time", "this is not a time")
             .side("given", format!("`{text}`"))
             .side("wanted", "now, seconds since 1970, or 2026-11-24T08:00:00Z")
     })
+}
+
+/// A time of RFC 3339 from 1970 on, fractions cut off.
+pub fn timestamp(text: &str) -> Option<u64> {
+    text.parse::<Timestamp>().ok().and_then(|time| u64::try_from(time.as_second()).ok())
 }
 
 /// `2026-11-24T08:00:00Z`; the bare number when it is beyond the calendar.

@@ -145,6 +145,9 @@ pub const IMPORT_WHOLE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Events that an import seals at once: a batch of the log holds twice as many, and 2.5 kB each are a third of its bytes.
 pub const IMPORT_BATCH: usize = 2_048;
 
+/// Bytes of a file with provenance: an attestation has some 15 kB, and lists of a thousand materials 300 kB.
+pub const PROVENANCE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
 /// Places that are named of each reason for leaving records out; the square of it is how many warnings are kept in words.
 pub const IMPORT_EXAMPLES: usize = 5;
 
@@ -158,4 +161,5 @@ const _: () = assert!(READ_REQUEST_S < READ_EXPIRES_S && ATTACH_REQUEST_S < ATTA
 const _: () = assert!(ATTACHMENT_BYTES_MAX / UPLOAD_BYTES_PER_S < 3_600, "the log takes that long");
 const _: () = assert!(SUBMIT_TIMEOUT.as_secs() > 60, "the log's own answer comes first");
 const _: () = assert!(GATEWAY_BATCH_MAX + 2 <= BATCH_LINES_MAX && ACCESSES_PER_REQUEST_MAX <= GATEWAY_BATCH_MAX);
+const _: () = assert!(PROVENANCE_BYTES_MAX <= ATTACHMENT_BYTES_MAX, "it goes along as an attachment");
 const _: () = assert!(IMPORT_BATCH < BATCH_LINES_MAX, "an import's batch and its sealing key are one batch");
