@@ -21,6 +21,7 @@ pub mod draft;
 pub mod given;
 pub mod spool;
 pub mod batch;
+pub mod found;
 pub mod sealer;
 pub mod readers;
 pub mod deliver;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use vitrine_spec::body::Body;
+use vitrine_spec::body::issuer::Open;
 use vitrine_spec::envelope::{EventId, pae};
 use vitrine_spec::event::Event;
 use vitrine_spec::hash::Hash;
@@ -85,16 +86,14 @@ pub struct Next {
 }
 
 /// What the log says of an issuer that seals: the next place unproven, everything else by an opening that our own key signed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Standing {
     /// The epoch that is open.
     pub epoch: u32,
     /// Where the next event goes.
     pub next: Next,
-    /// The longest silence that its opening promises, seconds.
-    pub heartbeat_s: u64,
-    /// The first site that its opening lists.
-    pub site: Option<String>,
+    /// Its opening.
+    pub opening: Open,
 }
 
 impl Standing {
@@ -137,8 +136,7 @@ impl Standing {
         Ok(Standing {
             epoch: place.epoch,
             next: Next { seq: place.seq, prev, recorded },
-            heartbeat_s: opening.heartbeat_s,
-            site: opening.sites.first().cloned(),
+            opening: Open::clone(opening),
         })
     }
 }

@@ -11,20 +11,16 @@ use vitrine_spec::body::Body;
 use vitrine_spec::body::charter::{Charter, Holder};
 use vitrine_spec::envelope::pae;
 use vitrine_spec::event::Event;
-use vitrine_spec::hash::{Hash, leaf_hash};
 use vitrine_spec::key::Seed;
 use vitrine_spec::policy::Policy;
-use vitrine_spec::text::unb64;
-use vitrine_spec::tlog_proof::TlogProof;
-use vitrine_spec::tree::LeafIndex;
 use vitrine_spec::trust::Fingerprint;
 use vitrine_spec::words::Name;
 
-use crate::answer;
 use crate::batch::Remote;
 use crate::clock;
 use crate::exit::{Exit, Failure};
 use crate::files;
+use crate::found::{self, Entry};
 use crate::limits::CHARTER_VERSIONS_MAX;
 use crate::place::Standing;
 use crate::sealer::Sealer;
@@ -63,22 +59,19 @@ pub fn charter_in_force(
     pinned: &Fingerprint,
     now: u64,
 ) -> Result<Charter, Failure> {
-    let answered: Answer = read(&remote.charter()?)?;
-    let mut entry = answered.entry.proven(policy, &answered.checkpoint, now)?;
+    let answered: Answer = found::read(&remote.charter()?)?;
+    let mut entry = answered.entry.proven(policy, &answered.checkpoint, now)?.event;
     let (newest, mut signed) = charter_of(&entry)?;
     let mut later = newest.clone();
     for _ in 0..CHARTER_VERSIONS_MAX {
         let Some(prev) = later.prev else {
             return if entry.id.0 == *pinned.event_id() { Ok(newest) } else { Err(other_charter(pinned, &entry)) };
         };
-        let found: Lookup = read(&remote.lookup(&format!("event_id={}", prev.hex()))?)?;
-        let before =
-            found.entries.into_iter().next().ok_or_else(|| {
-                not_a_chain(&later, format!("the log does not show the version before, event {prev}"))
-            })?;
-        entry = before.proven(policy, &found.checkpoint, now)?;
+        let before = found::by_id(remote, policy, &prev, now)?;
+        let missing = || not_a_chain(&later, format!("the log does not show the version before, event {prev}"));
+        entry = before.ok_or_else(missing)?.event;
         let (charter, by) = charter_of(&entry)?;
-        if entry.id != prev || charter.version + 1 != later.version {
+        if charter.version + 1 != later.version {
             return Err(not_a_chain(&later, format!("version {} is event {}", charter.version, entry.id)));
         }
         check_signed(&charter.operator, "operator", &signed, &later)?;
@@ -129,7 +122,7 @@ pub fn sealer(
         charter.origin,
         issuer.clone(),
         standing.epoch,
-        standing.site.clone(),
+        standing.opening.sites.first().cloned(),
         charter.readers,
         standing.next,
     );
@@ -141,37 +134,6 @@ struct Answer {
     checkpoint: String,
     #[serde(flatten)]
     entry: Entry,
-}
-
-#[derive(Deserialize)]
-struct Lookup {
-    checkpoint: String,
-    entries: Vec<Entry>,
-}
-
-#[derive(Deserialize)]
-struct Entry {
-    index: u64,
-    leaf: String,
-    hashes: Vec<String>,
-}
-
-impl Entry {
-    /// The event of this entry, once it is proven to be in the checkpoint and the checkpoint holds under the policy.
-    fn proven(&self, policy: &Policy, note: &str, now: u64) -> Result<Event, Failure> {
-        let malformed = |why: String| {
-            Failure::new(Exit::Unreachable, "charter.malformed", "the log's answer about its charter is not one")
-                .side("reason", why)
-                .now("check that the address is the log's")
-        };
-        let leaf = unb64(&self.leaf).map_err(|error| malformed(error.to_string()))?;
-        let hashes: Result<Vec<Hash>, _> = self.hashes.iter().map(|hash| Hash::from_b64(hash)).collect();
-        let hashes = hashes.map_err(|error| malformed(error.to_string()))?;
-        let proof =
-            TlogProof { extra: None, index: LeafIndex::new(self.index), hashes, checkpoint: note.as_bytes().to_vec() };
-        answer::proof(policy, &leaf_hash(&leaf), &proof, now).map_err(Failure::from)?;
-        Event::read_leaf(&leaf).map_err(|refusal| malformed(refusal.to_string()))
-    }
 }
 
 /// What a charter says, and its event.
@@ -213,17 +175,10 @@ fn other_charter(pinned: &Fingerprint, first: &Event) -> Failure {
         .now("check the address and the fingerprint; nothing is sealed to readers that nobody vouches for")
 }
 
-fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Failure> {
-    serde_json::from_slice(bytes).map_err(|error| {
-        Failure::new(Exit::Unreachable, "charter.malformed", "the log's answer about its charter is not one")
-            .side("reason", error)
-            .now("check that the address is the log's")
-    })
-}
-
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use vitrine_spec::hash::Hash;
     use vitrine_spec::words::Time;
 
     use super::*;
@@ -311,7 +266,10 @@ mod tests {
             Standing::read(crate::world::ORIGIN, "gateway", &key, &answer)
         };
         let standing = read(&|answer| answer["heartbeat_s"] = u64::MAX.into()).unwrap();
-        assert_eq!((standing.site.as_deref(), standing.heartbeat_s), (Some("CH-ZH-1"), 3_600));
+        assert_eq!(
+            (standing.opening.sites.as_slice(), standing.opening.heartbeat_s),
+            (&["CH-ZH-1".to_owned()][..], 3_600)
+        );
         let opening = |field: &str, value: vitrine_spec::json::Value, signer: &str| {
             let mut statement = world.event(1).statement().clone();
             let predicate = statement.entry("predicate").unwrap();

@@ -613,7 +613,7 @@ impl<'a, R: Remote> Clerk<'a, R> {
             readers::sealer(office.remote, office.policy, &office.pinned, &office.issuer, &office.key, now.time.get());
         match found {
             Ok((sealer, standing)) => {
-                self.heartbeat_s = Some(standing.heartbeat_s);
+                self.heartbeat_s = Some(standing.opening.heartbeat_s);
                 self.pulse = standing.next.recorded;
                 if let Some(loss) = &mut self.loss {
                     loss.until.get_or_insert(standing.next.recorded);
