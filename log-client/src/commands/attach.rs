@@ -59,19 +59,25 @@ pub struct Attach {
 }
 
 /// A file, and what was found in it.
-struct Document {
+pub(super) struct Document {
     path: PathBuf,
     sha256: Hash,
-    attached: Attached,
+    /// What an event says of it.
+    pub(super) attached: Attached,
 }
 
 /// What a request is signed with.
-struct Putter<'a> {
-    log: &'a Log,
-    origin: String,
-    issuer: Name,
-    key: Seed,
-    wait: Duration,
+pub(super) struct Putter<'a> {
+    /// The log.
+    pub(super) log: &'a Log,
+    /// Its name.
+    pub(super) origin: String,
+    /// Who puts.
+    pub(super) issuer: Name,
+    /// Its key.
+    pub(super) key: Seed,
+    /// How long to go on trying.
+    pub(super) wait: Duration,
 }
 
 /// What the log says of one that it has.
@@ -124,7 +130,8 @@ pub fn run(args: &Attach, out: &Out) -> Result<Exit, Failure> {
     Ok(out.report_beside_data(&report))
 }
 
-fn document(path: &Path, media_type: &str) -> Result<Document, Failure> {
+/// A file that can be put.
+pub(super) fn document(path: &Path, media_type: &str) -> Result<Document, Failure> {
     // What is no plain file may be read once only, or never end.
     if path == Path::new("-") || path.metadata().is_ok_and(|found| !found.is_file()) {
         return Err(Failure::usage("attach.file", "this is not a plain file, and an attachment is read twice")
@@ -138,7 +145,7 @@ fn document(path: &Path, media_type: &str) -> Result<Document, Failure> {
 
 impl Putter<'_> {
     /// Puts one, again and again while the log is busy or away; whether it was new there.
-    fn put(&self, document: &Document, bar: &ProgressBar) -> Result<bool, Failure> {
+    pub(super) fn put(&self, document: &Document, bar: &ProgressBar) -> Result<bool, Failure> {
         let before = bar.position();
         let (mut attempt, mut until) = (0, None);
         loop {

@@ -11,6 +11,7 @@ use vitrine_spec::envelope::Submission;
 use vitrine_spec::hash::Hash;
 use vitrine_spec::text::b64;
 
+use crate::batch::Remote;
 use crate::clock;
 use crate::deliver::{Clock, Courier, Outcome, exit_of};
 use crate::event_file::EventFile;
@@ -52,7 +53,15 @@ pub struct Submit {
     files: Vec<PathBuf>,
 }
 
-struct Deadline(Instant);
+/// A clock whose time is over after a while.
+pub(super) struct Deadline(Instant);
+
+impl Deadline {
+    /// So much time from now on.
+    pub(super) fn after(wait: Duration) -> Deadline {
+        Deadline(Instant::now() + wait)
+    }
+}
 
 impl Clock for Deadline {
     fn now(&self) -> u64 {
@@ -82,10 +91,51 @@ pub fn run(args: Submit, out: &Out) -> Result<Exit, Failure> {
         given.push(record(file, &dir)?);
     }
     let wait = Duration::from_secs(args.wait);
-    let clock = Deadline(Instant::now() + wait);
+    let clock = Deadline::after(wait);
     let spool = Spool::open(&dir, wait)?;
-    let (mut parcels, earlier, known) = take_on(&spool, log.url(), given)?;
     let courier = Courier { remote: &log, policy: &policy, key: key.as_ref(), spool: &spool, clock: &clock };
+    let Sent { outcomes, parcels, elsewhere, failed } = send(&courier, log.url(), given, out)?;
+    let mut report = report(&outcomes, &parcels, &spool);
+    if elsewhere > 0 {
+        report =
+            report.not_checked(format!("{elsewhere} of earlier runs, still in the spool {}", spool.dir().display()));
+    }
+    if args.files.iter().any(|file| file == Path::new("-")) {
+        for delivered in
+            outcomes.iter().flat_map(|outcome| &outcome.delivered).filter(|delivered| delivered.file.is_none())
+        {
+            out.data(&delivered.proven.print());
+        }
+        return Ok(out.report_beside_data(&report));
+    }
+    for outcome in &outcomes {
+        tell(outcome, out);
+    }
+    failed.map_or_else(|| Ok(out.report(&report)), Err)
+}
+
+/// What became of what waited in the spool and of what was given.
+pub(super) struct Sent {
+    /// Of each parcel, as far as they were tried.
+    pub(super) outcomes: Vec<Outcome>,
+    /// What of each is still in the spool.
+    pub(super) parcels: Vec<Parcel>,
+    /// Events of earlier runs that are still there.
+    pub(super) elsewhere: usize,
+    /// What ended it early.
+    pub(super) failed: Option<Failure>,
+}
+
+/// Takes events on and delivers them, after what waits for this log already.
+pub(super) fn send<R: Remote, C: Clock>(
+    courier: &Courier<'_, R, C>,
+    url: &str,
+    given: Vec<Record>,
+    out: &Out,
+) -> Result<Sent, Failure> {
+    let spool = courier.spool;
+    let asked = !given.is_empty();
+    let (mut parcels, earlier, known) = take_on(spool, url, given)?;
     let events: u64 = parcels.iter().map(|parcel| parcel.records.len() as u64).sum();
     let bar = out.progress(events, "submitting");
     let mut outcomes = Vec::new();
@@ -112,30 +162,14 @@ pub fn run(args: Submit, out: &Out) -> Result<Exit, Failure> {
                 outcome.waiting = Some(failure.to_string());
             }
         }
-        if at < earlier && !args.files.is_empty() && outcome.waiting.take().is_some() {
+        if at < earlier && asked && outcome.waiting.take().is_some() {
             // Said above or below, and still in the spool: it is not what this run was asked for.
             elsewhere += parcel.records.len();
         }
         outcomes.push(outcome);
     }
     bar.finish_and_clear();
-    let mut report = report(&outcomes, &parcels, &spool);
-    if elsewhere > 0 {
-        report =
-            report.not_checked(format!("{elsewhere} of earlier runs, still in the spool {}", spool.dir().display()));
-    }
-    if args.files.iter().any(|file| file == Path::new("-")) {
-        for delivered in
-            outcomes.iter().flat_map(|outcome| &outcome.delivered).filter(|delivered| delivered.file.is_none())
-        {
-            out.data(&delivered.proven.print());
-        }
-        return Ok(out.report_beside_data(&report));
-    }
-    for outcome in &outcomes {
-        tell(outcome, out);
-    }
-    failed.map_or_else(|| Ok(out.report(&report)), Err)
+    Ok(Sent { outcomes, parcels, elsewhere, failed })
 }
 
 /// What is to be delivered: what waits for this log already, and what was given and does not wait yet; with the number of
@@ -158,7 +192,8 @@ fn take_on(spool: &Spool, log: &str, given: Vec<Record>) -> Result<(Vec<Parcel>,
     Ok((parcels, earlier, known))
 }
 
-fn record(file: &Path, spool: &Path) -> Result<Record, Failure> {
+/// An event file on its way; its proof goes beside it.
+pub(super) fn record(file: &Path, spool: &Path) -> Result<Record, Failure> {
     let bytes = files::read(file, EVENT_FILE_BYTES_MAX)?;
     let (event, sealed) = parse(file, &bytes)?;
     let wants_place = event.wants_place();
