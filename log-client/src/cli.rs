@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::commands::{attach, charter, event, import, key, open, opening, policy, proof, show, submit, trust};
+use crate::commands::{
+    attach, charter, event, import, key, open, opening, policy, proof, rebuild, show, submit, trust,
+};
 use crate::exit::{Exit, Failure};
 use crate::output::Out;
 
@@ -53,6 +55,9 @@ enum Command {
     Submit(submit::Submit),
     /// Put documents into a log, for events to name
     Attach(attach::Attach),
+    /// Log what came of building something again
+    #[command(subcommand)]
+    Rebuild(rebuild::Rebuild),
     /// Own one issuer's chain for many workers: each access is logged before it is made
     Gateway(Box<crate::gateway::Gateway>),
     /// Log what other systems recorded: accesses from CloudTrail, CSV, PostgreSQL with pgaudit
@@ -94,6 +99,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Event(command) => event::run(command, &out),
         Command::Submit(args) => submit::run(args, &out),
         Command::Attach(args) => attach::run(&args, &out),
+        Command::Rebuild(command) => rebuild::run(command, &out),
         Command::Gateway(args) => crate::gateway::run(*args, &out),
         Command::Import(args) => import::run(&args, &out),
         Command::Show(args) => show::run(args, &out),
@@ -151,6 +157,7 @@ mod tests {
             "event verify",
             "attach",
             "submit",
+            "rebuild record",
             "open",
             "opening verify",
             "gateway",

@@ -117,6 +117,8 @@ pub(crate) fn charter_event() -> EventFile {
         "update",
         "--type",
         "build",
+        "--type",
+        "rebuild",
         "--site",
         "CH-ZH-1=Zurich",
         "--recorded",
@@ -174,6 +176,33 @@ pub(crate) fn update(version: u32, more: &[&str]) -> EventFile {
     let sha256 = Hash::of(&version.to_be_bytes()).hex();
     let file = Subject { name: "app".to_owned(), sha256, size: Some(4), produced: None };
     draft("update", &fields, vec![file]).event().unwrap()
+}
+
+/// A build by `farm` of `app` with this version, of files with these names and contents.
+pub(crate) fn build(version: u32, files: &[(&str, &[u8])]) -> EventFile {
+    let fields = [
+        &format!("purl=pkg:generic/app@{version}"),
+        "source.uri=https://git.example.com/app",
+        "source.digest.gitTree=0123456789abcdef0123456789abcdef01234567",
+        "builder_id=https://example.com/farm",
+        "build_type=https://example.com/cargo",
+        "invocation_id=1",
+        "started=1795276700",
+        "finished=1795276800",
+        "build_site=CH-ZH-1",
+        "signing_site=CH-ZH-1",
+    ];
+    let fields: Vec<String> = fields.iter().map(|field| (*field).to_owned()).collect();
+    let subject = |(name, bytes): &(&str, &[u8])| Subject {
+        name: (*name).to_owned(),
+        sha256: Hash::of(bytes).hex(),
+        size: None,
+        produced: None,
+    };
+    let mut draft = draft("build", &fields, files.iter().map(subject).collect());
+    draft.issuer = "farm".to_owned();
+    draft.chain = Chain::Unchained(format!("{version:032x}"));
+    draft.event().unwrap()
 }
 
 /// The two readers of an access log, in the charter's order.
@@ -276,6 +305,37 @@ impl World {
         open.sign(&event_key("operator")).unwrap();
         world.append(&open.leaf()).unwrap();
         world
+    }
+
+    /// A log with the further issuers `farm`, which builds, and `lab`, which rebuilds as a third party.
+    pub(crate) fn with_builds() -> World {
+        let world = World::new();
+        world.open("farm", &["types.build=none", "builders=https://example.com/farm"]);
+        world.open("lab", &["types.rebuild=none", "independence=third-party"]);
+        world
+    }
+
+    /// Opens an issuer with its key.
+    pub(crate) fn open(&self, issuer: &str, more: &[&str]) -> usize {
+        let key = event_key(issuer);
+        let mut fields =
+            vec![format!("vkey={}", key.vkey()), "heartbeat_s=86400".to_owned(), "jurisdiction=CH".to_owned()];
+        fields.extend(more.iter().map(|field| (*field).to_owned()));
+        let mut draft = draft("issuer-open", &fields, Vec::new());
+        draft.issuer = issuer.to_owned();
+        draft.chain = Chain::At(1, ZEROS.to_owned());
+        draft.cosigners = vec![event_key("operator").vkey().keyid()];
+        let mut event = draft.event().unwrap();
+        event.sign(&key).unwrap();
+        event.sign(&event_key("operator")).unwrap();
+        self.append(&event.leaf()).unwrap()
+    }
+
+    /// Logs an event that needs no place, signed by its issuer.
+    pub(crate) fn log(&self, mut event: EventFile) -> usize {
+        let issuer = event.header_text("issuer").unwrap().to_owned();
+        event.sign(&event_key(&issuer)).unwrap();
+        self.append(&event.leaf()).unwrap()
     }
 
     /// A log that takes accesses, with two readers and the issuer `gateway` at one site.
@@ -533,9 +593,15 @@ impl Remote for World {
     }
 
     fn lookup(&self, query: &str) -> Result<Vec<u8>, HttpError> {
-        let wanted = query.strip_prefix("event_id=").unwrap();
-        let found = self.events.borrow().iter().position(|event| event.id.hex() == wanted);
-        let entries: Vec<_> = found.map(|index| self.entry_json(index)).into_iter().collect();
+        let (name, wanted) = query.split_once('=').unwrap();
+        let is_wanted = |event: &Event| match name {
+            "event_id" => event.id.hex() == wanted,
+            "sha256" => event.statement.subject_sha256().any(|sha256| sha256.hex() == wanted),
+            other => panic!("{other}"),
+        };
+        let found: Vec<usize> =
+            self.events.borrow().iter().enumerate().filter(|(_, event)| is_wanted(event)).map(|(at, _)| at).collect();
+        let entries: Vec<_> = found.into_iter().map(|index| self.entry_json(index)).collect();
         let body = json!({"checkpoint": String::from_utf8(self.note(None)).unwrap(), "entries": entries});
         Ok(body.to_string().into_bytes())
     }

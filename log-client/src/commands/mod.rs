@@ -11,6 +11,7 @@ pub mod charter_sign;
 pub mod charter;
 pub mod import;
 pub mod submit;
+pub mod rebuild;
 pub mod proof;
 pub mod open;
 pub mod opening;
