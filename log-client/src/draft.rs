@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 
 use vitrine_spec::event::Statement;
-use vitrine_spec::json::Value;
+use vitrine_spec::hash::Hash;
+use vitrine_spec::json::{self, Value};
 use vitrine_spec::statement::{PREDICATE_BASE, STATEMENT_TYPE};
 use vitrine_spec::wrap::SEALING_ALG;
 
@@ -30,11 +31,17 @@ enum Word {
     Streams,
     /// `PLACE@DATE`; repeated, in the order given.
     Places,
+    /// `REGION[:COUNTRY,…]@SITE,…`; repeated, sorted; a region given again is replaced.
+    Regions,
+    /// `CATEGORY@DAYS`; repeated, sorted; a category given again is replaced.
+    Retention,
+    /// `NAME[=VALUE]`, the value as JSON or, when it is none, a text; repeated, sorted.
+    Corrected,
     /// Members with names of their own (`types.build=none`).
     Named,
 }
 
-use Word::{Bool, Int, Listed, Named, Places, Sorted, Streams, Text, Time};
+use Word::{Bool, Corrected, Int, Listed, Named, Places, Regions, Retention, Sorted, Streams, Text, Time};
 
 const SOURCE: [(&str, Word); 4] = [
     ("source.uri", Text),
@@ -44,7 +51,7 @@ const SOURCE: [(&str, Word); 4] = [
 ];
 
 /// Members of each body, as leaf-format.md 4 has them.
-const BODIES: [(&str, &[(&str, Word)]); 11] = [
+const BODIES: [(&str, &[(&str, Word)]); 14] = [
     (
         "build",
         &[
@@ -86,6 +93,7 @@ const BODIES: [(&str, &[(&str, Word)]); 11] = [
             ("report", Text),
         ],
     ),
+    ("correction", &[("reason", Text), ("fields", Corrected)]),
     ("erasure", &[("class", Text), ("reason", Text), ("authority", Text), ("places", Places)]),
     ("heartbeat", &[("to", Time)]),
     ("incident", &[("class", Text), ("issuer", Text), ("epoch", Int), ("seq", Int), ("code", Text)]),
@@ -121,6 +129,18 @@ const BODIES: [(&str, &[(&str, Word)]); 11] = [
             ("log", Text),
         ],
     ),
+    (
+        "rules",
+        &[
+            ("version", Int),
+            ("effective", Text),
+            ("regions", Regions),
+            ("exclusions", Listed),
+            ("retention", Retention),
+            ("lateness_s", Int),
+            ("document", Text),
+        ],
+    ),
     ("sealing-key", &[("alg", Text), ("check", Text)]),
     (
         "update",
@@ -138,6 +158,18 @@ const BODIES: [(&str, &[(&str, Word)]); 11] = [
         ],
     ),
     ("update-revoke", &[("reason", Text)]),
+    (
+        "verdict",
+        &[
+            ("result", Text),
+            ("verifier", Text),
+            ("policy.uri", Text),
+            ("policy.sha256", Text),
+            ("levels", Sorted),
+            ("slsa_version", Text),
+            ("report", Text),
+        ],
+    ),
 ];
 
 /// Types that `event new` makes.
@@ -147,7 +179,7 @@ pub fn kinds() -> impl Iterator<Item = &'static str> {
 
 /// Types that are unchained unless the issuer's opening says otherwise.
 pub fn unchained_by_default(kind: &str) -> bool {
-    matches!(kind, "build" | "rebuild" | "code-review")
+    matches!(kind, "build" | "rebuild" | "code-review" | "verdict")
 }
 
 /// A file that an event is about.
@@ -339,6 +371,12 @@ impl Draft {
                 default("places", Value::Array(Vec::new()));
             }
             "heartbeat" => default("to", number(self.recorded)),
+            "rules" => {
+                default("version", Value::Int(1));
+                default("exclusions", Value::Array(Vec::new()));
+                default("retention", Value::Array(Vec::new()));
+            }
+            "verdict" => default("levels", Value::Array(Vec::new())),
             "sealing-key" => default("alg", Value::Text(SEALING_ALG.to_owned())),
             "update" => {
                 default("audience", Value::Array(vec![Value::Text("all".to_owned())]));
@@ -392,6 +430,12 @@ impl Draft {
                     self.files.iter().map(|file| file_subject(kind, file)).collect();
                 Ok(Value::Array(elements?))
             }
+            "verdict" if !self.files.is_empty() => {
+                let mut digests: Vec<&str> = self.files.iter().map(|file| file.sha256.as_str()).collect();
+                digests.sort_unstable();
+                digests.dedup();
+                Ok(Value::Array(digests.into_iter().map(digest_subject).collect()))
+            }
             _ => {
                 if !self.files.is_empty() {
                     return Err(Failure::usage("event.subject", "this type is not about named files")
@@ -408,6 +452,11 @@ impl Draft {
                         return Ok(Value::Array(targets(body).into_iter().map(digest_subject).collect()));
                     }
                     "sealing-key" => BTreeMap::from([("sha256".to_owned(), wraps_digest(body)?)]),
+                    "rules" => BTreeMap::from([("sha256".to_owned(), Hash::of(&body.to_jcs()).hex())]),
+                    "correction" => {
+                        let corrected = self.refs.iter().find(|reference| reference.rel == "corrects");
+                        corrected.map(|found| ("sha256".to_owned(), found.event_id.clone())).into_iter().collect()
+                    }
                     "heartbeat" => {
                         let prev = match &self.chain {
                             Chain::At(_, prev) => prev.clone(),
@@ -427,6 +476,10 @@ impl Draft {
                             "give the reviewed revision: --subject gitTree=HEX, gitCommit=HEX or sha256=HEX"
                         }
                         "erasure" => "give the records with --target, or the person's pseudonym with --subject-ref",
+                        "correction" => "give the event that is wrong: --ref corrects=FILE|HEX",
+                        "verdict" => {
+                            "give the update: --ref about=update.json, or its files with --file or --subject sha256=HEX"
+                        }
                         "issuer-close" => "give the closed issuer's public key: --vkey VKEY",
                         "issuer-open" => "give the issuer's public key: --vkey VKEY",
                         _ => "give what it is about: --subject sha256=HEX",
@@ -445,7 +498,7 @@ impl Draft {
 /// SHA-256 of the 32 bytes of a vkey's public key, hex.
 pub fn key_digest(vkey: &str) -> Result<String, Failure> {
     vitrine_spec::key::Vkey::parse(vkey)
-        .map(|vkey| vitrine_spec::hash::Hash::of(vkey.public()).hex())
+        .map(|vkey| Hash::of(vkey.public()).hex())
         .map_err(|error| Failure::usage("vkey", "this is not a verifier key").side("given", vkey).side("rule", error))
 }
 
@@ -471,7 +524,7 @@ fn wraps_digest(body: &Value) -> Result<String, Failure> {
         let text = wrap.get("wrap").and_then(Value::as_text).ok_or_else(none)?;
         joined.extend(vitrine_spec::text::unb64(text).map_err(|error| none().side("reason", error))?);
     }
-    Ok(vitrine_spec::hash::Hash::of(&joined).hex())
+    Ok(Hash::of(&joined).hex())
 }
 
 /// Judges the members of a statement; one that waits for its place is judged as if it were the first.
@@ -574,10 +627,7 @@ fn put_field(kind: &str, body: &mut Value, field: &str) -> Result<(), Failure> {
         },
         Time => number(clock::parse(given)?),
         Sorted | Listed => {
-            let mut list = match at.get(last) {
-                Some(Value::Array(list)) => list.clone(),
-                Some(_) | None => Vec::new(),
-            };
+            let mut list = listed(at, last);
             list.push(Value::Text(given.to_owned()));
             if *word == Sorted {
                 list.sort_by(|a, b| a.as_text().cmp(&b.as_text()));
@@ -588,15 +638,35 @@ fn put_field(kind: &str, body: &mut Value, field: &str) -> Result<(), Failure> {
         Places => {
             let (place, until) =
                 given.rsplit_once('@').ok_or_else(|| wrong("PLACE@DATE, the day by which it is gone there"))?;
-            let mut list = match at.get(last) {
-                Some(Value::Array(list)) => list.clone(),
-                Some(_) | None => Vec::new(),
-            };
+            let mut list = listed(at, last);
             list.push(Value::object([
                 ("place", Value::Text(place.to_owned())),
                 ("until", Value::Text(until.to_owned())),
             ]));
             Value::Array(list)
+        }
+        Regions => {
+            let (region, sites) =
+                given.rsplit_once('@').ok_or_else(|| wrong("REGION[:COUNTRY,…]@SITE,…, such as EU:AT,BE@CH-ZH-1"))?;
+            let (region, countries) = region.split_once(':').unwrap_or((region, ""));
+            let list =
+                Value::object([("region", region.into()), ("countries", commas(countries)), ("sites", commas(sites))]);
+            put_by(listed(at, last), "region", list)
+        }
+        Retention => {
+            let wanted = || wrong("CATEGORY@DAYS, such as telemetry@730");
+            let (category, days) = given.rsplit_once('@').ok_or_else(wanted)?;
+            let days = number(vitrine_spec::text::decimal(days).map_err(|_| wanted())?);
+            put_by(listed(at, last), "category", Value::object([("category", category.into()), ("days", days)]))
+        }
+        Corrected => {
+            let (name, new) = given.split_once('=').map_or((given, None), |(name, new)| (name, Some(new)));
+            let mut corrected = Value::object([("name", name.into())]);
+            if let Some(new) = new {
+                let new = json::parse(new.as_bytes()).unwrap_or_else(|_| Value::Text(new.to_owned()));
+                corrected.set("value", Value::Text(String::from_utf8_lossy(&new.to_jcs()).into_owned()));
+            }
+            put_by(listed(at, last), "name", corrected)
         }
         Streams => {
             let (stream, regional) = match given.strip_suffix("/regional") {
@@ -605,10 +675,7 @@ fn put_field(kind: &str, body: &mut Value, field: &str) -> Result<(), Failure> {
             };
             let (package, channel) =
                 stream.rsplit_once('/').ok_or_else(|| wrong("packageId/channel, with /regional where it is"))?;
-            let mut list = match at.get(last) {
-                Some(Value::Array(list)) => list.clone(),
-                Some(_) | None => Vec::new(),
-            };
+            let mut list = listed(at, last);
             list.push(Value::object([
                 ("packageId", Value::Text(package.to_owned())),
                 ("channel", Value::Text(channel.to_owned())),
@@ -622,6 +689,30 @@ fn put_field(kind: &str, body: &mut Value, field: &str) -> Result<(), Failure> {
     };
     at.set(last, value);
     Ok(())
+}
+
+/// The list that a member holds already.
+fn listed(of: &Value, name: &str) -> Vec<Value> {
+    match of.get(name) {
+        Some(Value::Array(list)) => list.clone(),
+        Some(_) | None => Vec::new(),
+    }
+}
+
+/// Words between commas, sorted.
+fn commas(text: &str) -> Value {
+    let mut words: Vec<&str> = text.split(',').filter(|word| !word.is_empty()).collect();
+    words.sort_unstable();
+    Value::Array(words.into_iter().map(Value::from).collect())
+}
+
+/// A list sorted by the member `name`, with `new` in place of what has the same one.
+fn put_by(mut list: Vec<Value>, name: &str, new: Value) -> Value {
+    let of = |value: &Value| value.get(name).and_then(Value::as_text).unwrap_or_default().to_owned();
+    list.retain(|value| of(value) != of(&new));
+    list.push(new);
+    list.sort_by_key(of);
+    Value::Array(list)
 }
 
 #[cfg(test)]
@@ -757,6 +848,73 @@ mod tests {
         check_members(&event).unwrap();
         assert_eq!(event.body("class").and_then(Value::as_text), Some("subject"));
         assert!(draft("erasure", &["places=tapes"]).event().is_err());
+    }
+
+    #[test]
+    fn data_rules_are_about_their_own_body() {
+        let mut rules = draft(
+            "rules",
+            &[
+                "effective=2020-11-01",
+                "regions=EU:DE,AT@CH-ZH-2,CH-ZH-1",
+                "regions=CA@CH-ZH-1",
+                "regions=CA:CA@CH-ZH-2",
+                "retention=telemetry@730",
+                "retention=account@366",
+                "exclusions=b",
+                "exclusions=a",
+                "lateness_s=600",
+            ],
+        );
+        rules.issuer = "operator".to_owned();
+        let event = rules.event().unwrap();
+        check_members(&event).unwrap();
+        let body = event.statement().get("predicate").unwrap().get("body").unwrap();
+        assert_eq!(
+            String::from_utf8(body.to_jcs()).unwrap(),
+            r#"{"effective":"2020-11-01","exclusions":["b","a"],"lateness_s":600,"regions":[{"countries":["CA"],"region":"CA","sites":["CH-ZH-2"]},{"countries":["AT","DE"],"region":"EU","sites":["CH-ZH-1","CH-ZH-2"]}],"retention":[{"category":"account","days":366},{"category":"telemetry","days":730}],"version":1}"#
+        );
+        let subject = digest_subject(&Hash::of(&body.to_jcs()).hex());
+        assert_eq!(event.statement().get("subject"), Some(&Value::Array(vec![subject])));
+        for field in ["regions=EU", "retention=account", "retention=account@year"] {
+            assert_eq!(draft("rules", &[field]).event().unwrap_err().code, "event.field", "{field}");
+        }
+    }
+
+    #[test]
+    fn a_correction_is_about_the_event_that_it_corrects() {
+        let mut correction = draft(
+            "correction",
+            &["reason=mistake", "fields=outcome=different", "fields=findings.high=2", "fields=log"],
+        );
+        let failure = correction.clone().event().unwrap_err();
+        assert!(failure.now.unwrap().contains("--ref corrects="), "nothing to correct");
+        correction.refs = vec![Reference { rel: "corrects".into(), event_id: "1".repeat(64), origin: None, at: None }];
+        let event = correction.event().unwrap();
+        check_members(&event).unwrap();
+        assert_eq!(
+            String::from_utf8(event.body("fields").unwrap().to_jcs()).unwrap(),
+            r#"[{"name":"findings.high","value":"2"},{"name":"log"},{"name":"outcome","value":"\"different\""}]"#
+        );
+        let subject = digest_subject(&"1".repeat(64));
+        assert_eq!(event.statement().get("subject"), Some(&Value::Array(vec![subject])));
+    }
+
+    #[test]
+    fn a_verdict_is_about_digests_without_names() {
+        let digest = format!("policy.sha256={}", "5".repeat(64));
+        let mut verdict = draft(
+            "verdict",
+            &["result=PASSED", "verifier=https://v.example", "policy.uri=https://v.example/1", &digest],
+        );
+        verdict.chain = Chain::Unchained("0".repeat(32));
+        assert_eq!(verdict.clone().event().unwrap_err().code, "event.subject");
+        verdict.files = vec![file("b", "2", None), file("a", "1", None), file("c", "2", None)];
+        let event = verdict.event().unwrap();
+        check_members(&event).unwrap();
+        assert_eq!(event.body("levels"), Some(&Value::Array(Vec::new())));
+        let subject = ["1", "2"].map(|digit| digest_subject(&digit.repeat(64)));
+        assert_eq!(event.statement().get("subject"), Some(&Value::Array(subject.to_vec())));
     }
 
     #[test]

@@ -224,6 +224,9 @@ pub fn event_rows(event: &EventFile) -> Rows {
             ("readers" | "wraps", Some(Value::Array(list))) => {
                 list.iter().for_each(|of| push(label.trim_end_matches('s'), key_holder(of)));
             }
+            ("regions" | "retention" | "fields", Some(Value::Array(list))) => {
+                list.iter().for_each(|of| push(label.trim_end_matches('s'), rule_or_member(of)));
+            }
             _ => push(&label, value),
         }
     }
@@ -265,6 +268,25 @@ fn key_holder(of: &Value) -> String {
     let sealed_to = text("seal").and_then(|seal| unb64(seal).ok()).map(|seal| hex(&reader_key_id(&seal)));
     let id = sealed_to.or(text("key").map(str::to_owned)).unwrap_or_default();
     format!("{name}{role}, opens with X-Wing {id}")
+}
+
+/// A region or a retention of data rules, or a corrected member.
+fn rule_or_member(of: &Value) -> String {
+    let text = |name: &str| of.get(name).and_then(Value::as_text);
+    let words = |name: &str| match of.get(name) {
+        Some(Value::Array(list)) => list.iter().filter_map(Value::as_text).collect::<Vec<_>>().join(" "),
+        Some(_) | None => String::new(),
+    };
+    if let Some(region) = text("region") {
+        let countries = words("countries");
+        let of = if countries.is_empty() { String::new() } else { format!(" ({countries})") };
+        return format!("{region}{of} at {}", words("sites"));
+    }
+    if let Some(category) = text("category") {
+        return format!("{category} {} days", of.get("days").and_then(int).unwrap_or_default());
+    }
+    let new = text("value").map_or_else(|| "is wrong".to_owned(), |new| format!("is {new}"));
+    format!("{} {new}", text("name").unwrap_or("?"))
 }
 
 fn show_opening(opening: &Opening) -> Shown {
@@ -422,6 +444,34 @@ mod tests {
             [("a", &b"\xff"[..]), ("a", b"hello"), ("a", b""), ("http://log.example/tile/0/000.p/2", &[0; 63])]
         {
             assert_eq!(kind_of(name, bytes), None, "{name} {bytes:?}");
+        }
+    }
+
+    #[test]
+    fn rules_and_corrections_are_shown_line_by_line() {
+        let shown = |kind: &str, fields: &[&str]| {
+            let fields: Vec<String> = fields.iter().map(|field| (*field).to_owned()).collect();
+            let mut draft = crate::world::draft(kind, &fields, Vec::new());
+            draft.digests.insert("sha256".to_owned(), "1".repeat(64));
+            draft.refs = vec![crate::draft::Reference {
+                rel: "corrects".into(),
+                event_id: "1".repeat(64),
+                origin: None,
+                at: None,
+            }];
+            event_rows(&draft.event().unwrap())
+        };
+        let rows = shown("rules", &["regions=EU:CH,AT@CH-ZH-1,CH-ZH-2", "regions=US@CH-ZH-1", "retention=account@366"]);
+        for (label, value) in [
+            ("region", "EU (AT CH) at CH-ZH-1 CH-ZH-2"),
+            ("region", "US at CH-ZH-1"),
+            ("retention", "account 366 days"),
+        ] {
+            assert!(rows.contains(&(label.to_owned(), value.to_owned())), "{label} {value}: {rows:?}");
+        }
+        let rows = shown("correction", &["fields=outcome=different", "fields=log"]);
+        for value in ["outcome is \"different\"", "log is wrong"] {
+            assert!(rows.contains(&("field".to_owned(), value.to_owned())), "{value}: {rows:?}");
         }
     }
 

@@ -56,7 +56,19 @@ Examples:
     --field packageId=app --field channel=stable --field kind=product --out update.json
   log-client event new erasure --log URL --issuer operator --cosigner supervisor.vkey \\
     --target 4711 --field reason=data-subject --field authority=\"case 2026/17\" \\
-    --field \"places=backup tapes@2027-03-31\" --out erase.json")]
+    --field \"places=backup tapes@2027-03-31\" --out erase.json
+  log-client event new verdict --origin O --issuer supervisor --ref about=update.json \\
+    --ref about=rebuild.json --field result=PASSED --field verifier=https://example.org/verifier \\
+    --field policy.uri=https://example.org/policy/3 --field policy.sha256=HEX \\
+    --field levels=SLSA_BUILD_LEVEL_2 --out verdict.json
+  log-client event new rules --log URL --issuer operator --cosigner supervisor.vkey \\
+    --field version=2 --field effective=2020-11-01 --field \"regions=EU:AT,BE,CH@CH-ZH-1,CH-ZH-2\" \\
+    --field regions=CA:CA@CH-ZH-1 --field \"exclusions=reads of published statistics\" \\
+    --field retention=telemetry@730 --field lateness_s=3600 --out rules-2.json
+    (the whole content each time: --body FILE takes that of the version before)
+  log-client event new correction --log URL --issuer farm --ref corrects=build.json \\
+    --field reason=mistake --field fields=invocation_id=18 --out correct.json
+    (of a sealed event the names alone: --field fields=storage_site)")]
 pub struct New {
     /// The type
     #[arg(value_name = "TYPE", value_parser = PossibleValuesParser::new(types()))]
@@ -82,7 +94,7 @@ pub struct New {
     /// Place it right after this event file of the same issuer
     #[arg(long, value_name = "FILE", conflicts_with_all = ["seq", "log"])]
     after: Option<PathBuf>,
-    /// Put a build, rebuild or code-review into the chain too: where the issuer's opening says `strict`
+    /// Put a build, rebuild, code-review or verdict into the chain too: where the issuer's opening says `strict`
     #[arg(long)]
     chained: bool,
     /// When it was recorded
@@ -106,7 +118,7 @@ pub struct New {
     /// A file that the event is about: digest and size are taken from it
     #[arg(long = "file", value_name = "[NAME=]PATH")]
     files: Vec<String>,
-    /// The same by its digest; for code-review and incident: sha256=HEX, gitTree=HEX, gitCommit=HEX
+    /// The same by its digest; for code-review and incident: sha256=HEX, gitTree=HEX, gitCommit=HEX; for verdict: sha256=HEX
     #[arg(long = "subject", value_name = "NAME=SHA256[:SIZE]")]
     subjects: Vec<String>,
     /// rebuild: what was produced for the file NAME, as a file or digest
@@ -200,7 +212,10 @@ pub fn run(args: New, out: &Out) -> Result<Exit, Failure> {
     }
     if kind == Kind::Erasure.name() {
         erasure(&args, log.as_ref(), &mut body, &mut digests)?;
-    } else if !args.targets.is_empty() || args.subject_ref.is_some() {
+    } else if kind == Kind::Rules.name() {
+        check_supervisor(&args)?;
+    }
+    if kind != Kind::Erasure.name() && (!args.targets.is_empty() || args.subject_ref.is_some()) {
         return Err(Failure::usage("event.target", "only an erasure has targets").side("type", kind));
     }
     let mut refs = Vec::new();
@@ -267,6 +282,19 @@ pub(super) fn origin_of(log: &Log) -> Result<String, Failure> {
     )
 }
 
+/// The types that the supervisor always signs too.
+fn check_supervisor(args: &New) -> Result<(), Failure> {
+    if args.cosigner.is_empty() {
+        return Err(Failure::usage("event.cosigner", "this type is signed by the supervisor too")
+            .side("type", &args.kind)
+            .side("given", "no --cosigner")
+            .now(
+                "give --cosigner with the supervisor's key id or vkey; then `event sign` by operator and supervisor",
+            ));
+    }
+    Ok(())
+}
+
 /// What an erasure erases: records by their places, or a person by the pseudonym.
 fn erasure(
     args: &New,
@@ -274,13 +302,7 @@ fn erasure(
     body: &mut Value,
     digests: &mut BTreeMap<String, String>,
 ) -> Result<(), Failure> {
-    if args.cosigner.is_empty() {
-        return Err(Failure::usage("event.cosigner", "an erasure is signed by the supervisor too")
-            .side("given", "no --cosigner")
-            .now(
-                "give --cosigner with the supervisor's key id or vkey; then `event sign` by operator and supervisor",
-            ));
-    }
+    check_supervisor(args)?;
     let mut targets = Vec::new();
     for text in &args.targets {
         targets.push(target(text, log)?);
@@ -329,6 +351,11 @@ fn files_of(args: &New, digests: &mut BTreeMap<String, String>) -> Result<Vec<Su
             digests.insert(name.to_owned(), rest.to_owned());
             continue;
         }
+        if args.kind == Kind::Verdict.name() && name != "sha256" {
+            return Err(Failure::usage("event.subject", "the subjects of a verdict are digests without names")
+                .side("given", text)
+                .side("wanted", "sha256=HEX"));
+        }
         let (sha256, size) = match rest.split_once(':') {
             Some((sha256, size)) => (sha256, Some(vitrine_spec::text::decimal(size).map_err(|_| wrong())?)),
             None => (rest, None),
@@ -343,11 +370,14 @@ fn files_of(args: &New, digests: &mut BTreeMap<String, String>) -> Result<Vec<Su
 
 /// Takes from the event referred to what would only be copied by hand.
 fn follow(kind: &str, rel: &str, event: &EventFile, subjects: &mut Vec<Subject>, body: &mut Value, args: &New) {
-    let copies = matches!((kind, rel), ("rebuild", "reproduces") | ("update-revoke", "revokes"));
+    // A verdict may be about several updates.
+    let all = (kind, rel) == ("verdict", "about") && event.kind() == Some(Kind::Update.name());
+    let copies = all || matches!((kind, rel), ("rebuild", "reproduces") | ("update-revoke", "revokes"));
     if !copies {
         return;
     }
-    if let (true, Some(Value::Array(elements))) = (subjects.is_empty(), event.statement().get("subject")) {
+    let none = if all { args.files.is_empty() && args.subjects.is_empty() } else { subjects.is_empty() };
+    if let (true, Some(Value::Array(elements))) = (none, event.statement().get("subject")) {
         {
             for element in elements {
                 let sha256 = element.get("digest").and_then(|digest| digest.get("sha256")).and_then(Value::as_text);
