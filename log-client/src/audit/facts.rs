@@ -124,6 +124,19 @@ pub struct Erased {
     pub places: Vec<(String, String)>,
 }
 
+/// A version of the data rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataRules {
+    /// Its entry.
+    pub index: u64,
+    /// The version.
+    pub version: u64,
+    /// The first day on which it is in force.
+    pub effective: String,
+    /// The regions, and the sites that may hold their data.
+    pub regions: Vec<(String, Vec<String>)>,
+}
+
 /// Everything that the leaves tell.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
@@ -139,6 +152,8 @@ pub struct Facts {
     pub accesses: BTreeMap<String, BTreeMap<u64, Runs>>,
     /// Erasures, in the order of the log.
     pub erased: Vec<Erased>,
+    /// Versions of the data rules that count, in the order of the log.
+    pub rules: Vec<DataRules>,
     /// Entries of epochs that their issuer disowned.
     pub disowned: BTreeSet<u64>,
     /// Kept checkpoints smaller than the audited size, in the order of their hours.

@@ -208,6 +208,11 @@ impl<'a> Fold<'a> {
         all
     }
 
+    /// The event that a query names, among the entries folded.
+    pub fn look(&mut self, query: &Query) -> Result<Option<Logged>, Failure> {
+        self.index.look(query)
+    }
+
     /// The event of an entry that was folded.
     pub fn event(&mut self, index: u64) -> Result<Option<Event>, Failure> {
         self.index.event(index)

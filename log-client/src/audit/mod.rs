@@ -20,6 +20,7 @@ pub mod fork;
 pub mod head;
 pub mod pinned;
 pub mod erasures;
+pub mod statements;
 pub mod sealing;
 pub mod counts;
 pub mod records;
@@ -182,8 +183,22 @@ fn write(args: &Args, audited: &Audited, beside: &Beside) -> Result<(), Failure>
     put(&args.out.join("report.json"), written.json.as_bytes())?;
     put(&args.out.join("report.txt"), written.text.as_bytes())?;
     put(&args.out.join("report.html"), written.html.as_bytes())?;
+    write_rules(&args.out.join("rules.csv"), written.rules.as_deref())?;
     let run = serde_json::to_string_pretty(&audited.run).map_err(unprintable)? + "\n";
     files::replace(&args.out.join("run.json"), run.as_bytes())
+}
+
+/// Writes the table of the log's own data rules, which `q8` takes; one of another size does not stay in its place.
+fn write_rules(path: &std::path::Path, table: Option<&str>) -> Result<(), Failure> {
+    match (table, std::fs::remove_file(path)) {
+        (Some(table), _) => files::replace(path, table.as_bytes()),
+        (None, Err(error)) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Failure::usage("file.write", "an older table of rules cannot be removed")
+                .side("file", path.display())
+                .side("system", error))
+        }
+        (None, _) => Ok(()),
+    }
 }
 
 /// The exit code of an audit: the worst finding, those of this run included.

@@ -23,6 +23,7 @@ use super::pinned;
 use super::report::{Section, Window};
 use super::sealing::{Asked, Sealing};
 use super::seen;
+use super::statements::Statements;
 use super::times::{Bound, Times};
 use super::walk::Chunk;
 use crate::exit::Failure;
@@ -43,6 +44,7 @@ pub struct Parts<'a> {
     pub sealing: Sealing<'a>,
     /// What was erased.
     pub erasures: Erasures,
+    statements: Statements,
     unread: u64,
 }
 
@@ -68,6 +70,7 @@ impl<'a> Parts<'a> {
             facts: Facts::new(window, bounds),
             sealing: Sealing::new(origin, reader, asked),
             erasures: Erasures::new(window),
+            statements: Statements::new(window),
             unread: 0,
         }
     }
@@ -95,6 +98,7 @@ impl<'a> Parts<'a> {
             }
             self.sealing.see(index, event);
             self.erasures.see(index, event);
+            self.statements.see(&seen, event);
             if let Some((says, files)) = seen::says(event) {
                 self.digests.see(&seen, &says, &files);
             }
@@ -152,8 +156,8 @@ impl<'a> Parts<'a> {
         size: TreeSize,
         records: Option<Section>,
     ) -> Result<(Vec<Section>, Facts), Failure> {
-        let Parts { mut fold, chains, silence, digests, times, sealing, erasures, unread, window, mut facts, .. } =
-            self;
+        let Parts { mut fold, chains, silence, digests, times, sealing, erasures, statements, .. } = self;
+        let Parts { unread, window, mut facts, .. } = self;
         for ((issuer, epoch), silent) in silence.silent_at_end() {
             facts.silent(&issuer, epoch, silent, None);
         }
@@ -175,6 +179,11 @@ impl<'a> Parts<'a> {
             let (section, erased) = erasures.finish();
             sections.push(section);
             facts.erased = erased;
+        }
+        if !statements.is_empty() {
+            let (section, rules) = statements.finish(&mut fold, &facts.disowned)?;
+            sections.push(section);
+            facts.rules = rules;
         }
         Ok((sections, facts))
     }

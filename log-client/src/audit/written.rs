@@ -6,6 +6,7 @@ use serde::Serialize;
 use vitrine_spec::hash::Hash;
 
 use super::ask::answer::{Answer, tally};
+use super::ask::q8::{of_log, print_rules};
 use super::facts::Facts;
 use super::figures::Figures;
 use super::html::{self, Content};
@@ -20,7 +21,7 @@ struct Document<'a> {
     answers: &'a [Answer],
 }
 
-/// The three files.
+/// The files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
     /// For programs.
@@ -29,6 +30,8 @@ pub struct Written {
     pub text: String,
     /// For a person, on paper too.
     pub html: String,
+    /// The log's own data rules as the table that `q8` takes, when it has some.
+    pub rules: Option<String>,
 }
 
 /// Writes an audit and the answers to its questions.
@@ -49,5 +52,6 @@ pub fn write(
     }
     let json_sha256 = Hash::of(json.as_bytes()).hex();
     let html = html::page(&Content { report, facts, figures, answers, json_sha256: &json_sha256 });
-    Ok(Written { json, text, html })
+    let rules = (!facts.rules.is_empty()).then(|| print_rules(&of_log(&facts.rules)));
+    Ok(Written { json, text, html, rules })
 }

@@ -8,6 +8,7 @@ use vitrine_spec::fields::{Field, Values};
 use vitrine_spec::words::{is_date, is_region, is_site};
 
 use super::super::access::Access;
+use super::super::facts::DataRules;
 use super::answer::Column;
 use super::filter::{Filter, Judged, is_part_of, list};
 use crate::exit::Failure;
@@ -81,6 +82,43 @@ pub fn read_rules(text: &str) -> Result<Vec<Rule>, Failure> {
         return Err(Failure::usage("ask.rules", "the rules hold no rule").side("wanted", HEAD));
     }
     Ok(rules)
+}
+
+/// The rules of a log's own versions: each is in force from its day on until that of the next one.
+pub fn of_log(versions: &[DataRules]) -> Vec<Rule> {
+    let mut rules: Vec<Rule> = Vec::new();
+    for (at, version) in versions.iter().enumerate() {
+        let until = versions.get(at + 1).map(|next| next.effective.clone());
+        if until.as_ref() == Some(&version.effective) {
+            continue; // replaced before it held for a day
+        }
+        for (region, sites) in &version.regions {
+            for site in sites {
+                let goes_on = rules.iter_mut().find(|rule| {
+                    rule.region == *region && rule.site == *site && rule.until.as_ref() == Some(&version.effective)
+                });
+                match goes_on {
+                    Some(rule) => rule.until.clone_from(&until),
+                    None => rules.push(Rule {
+                        region: region.clone(),
+                        site: site.clone(),
+                        from: version.effective.clone(),
+                        until: until.clone(),
+                    }),
+                }
+            }
+        }
+    }
+    rules.sort_by(|a, b| (&a.region, &a.site, &a.from).cmp(&(&b.region, &b.site, &b.from)));
+    rules
+}
+
+/// Prints the table as [`read_rules`] reads it.
+pub fn print_rules(rules: &[Rule]) -> String {
+    let line = |rule: &Rule| {
+        format!("{},{},{},{}\n", rule.region, rule.site, rule.from, rule.until.as_deref().unwrap_or_default())
+    };
+    format!("{HEAD}\n{}", rules.iter().map(line).collect::<String>())
 }
 
 /// Whether some site begins so: a country and whole or begun parts.
@@ -215,6 +253,31 @@ const NO_RULE: &str = "no rule was in force for the region of the data on that d
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_versions_of_a_log_become_a_table_without_seams() {
+        let version = |effective: &str, regions: &[(&str, &[&str])]| DataRules {
+            index: 0,
+            version: 1,
+            effective: effective.to_owned(),
+            regions: regions
+                .iter()
+                .map(|(region, sites)| ((*region).to_owned(), sites.iter().map(|site| (*site).to_owned()).collect()))
+                .collect(),
+        };
+        let rules = of_log(&[
+            version("2018-11-13", &[("EU", &["CH-ZH-1", "CH-ZH-2"])]),
+            version("2020-11-01", &[("EU", &["CH-ZH-1"])]),
+            version("2020-11-01", &[("CA", &["CH-ZH-1"]), ("EU", &["CH-ZH-1"])]),
+            version("2022-03-01", &[("EU", &["CH-ZH-1", "CH-ZH-2"]), ("ME", &["CH-ZH-1"])]),
+        ]);
+        let table = print_rules(&rules);
+        assert_eq!(
+            table,
+            "region,site,from,until\nCA,CH-ZH-1,2020-11-01,2022-03-01\nEU,CH-ZH-1,2018-11-13,\nEU,CH-ZH-2,2018-11-13,2020-11-01\nEU,CH-ZH-2,2022-03-01,\nME,CH-ZH-1,2022-03-01,\n"
+        );
+        assert_eq!(read_rules(&table).unwrap(), rules);
+    }
 
     #[test]
     fn rules_are_read_and_wrong_ones_are_named() {
