@@ -45,10 +45,8 @@ def key(name, label=None):
     return {"seed": seed, "name": name, "vkey": vkey(name, seed)[0], "keyid": vkey(name, seed)[1]}
 
 
-KEYS = {
-    role: key(f"{role}.example")
-    for role in ("operator", "supervisor", "vault", "gateway", "silent", "auditor", "vault-reader", "late-reader")
-}
+HERE = ("operator", "supervisor", "vault", "gateway", "silent", "auditor", "vault-reader", "late-reader")
+KEYS = {role: key(f"{role}.example") for role in (*HERE, "farm", "release", "office")}
 SEALS = {reader: chance(f"seal {reader}") for reader in ("auditor", "vault-reader", "late-reader")}
 
 
@@ -59,18 +57,18 @@ def reader(name, role):
 READERS = [reader("auditor", "supervisor"), reader("vault-reader", "vault")]
 
 
-def charter():
+def charter(origin=ORIGIN):
     log_key = chance("log mldsa", 1312)
-    mldsa = f"{ORIGIN}+{sha256(ORIGIN.encode(), bytes([10, 6]), log_key)[:4].hex()}+{b64(bytes([6]) + log_key)}"
+    mldsa = f"{origin}+{sha256(origin.encode(), bytes([10, 6]), log_key)[:4].hex()}+{b64(bytes([6]) + log_key)}"
     role = lambda name: {"epoch": 1, "vkey": KEYS[name]["vkey"]}
     return {
         "built_here_only": False,
         "cosign": {},
-        "log_keys": [vkey(ORIGIN, chance("log ed25519"))[0], mldsa],
+        "log_keys": [vkey(origin, chance("log ed25519"))[0], mldsa],
         "operator": role("operator"),
         "supervisor": role("supervisor"),
         "vault": role("vault"),
-        "origin": ORIGIN,
+        "origin": origin,
         "protocol": "vitrine/v0",
         "raw": False,
         "readers": READERS,
@@ -93,19 +91,20 @@ def opening(name):
 
 
 def key_subject(name):
-    return [sha256(unb64(KEYS[name]["vkey"].split("+")[2])[1:]).hex()]
+    return [sha256(unb64(KEYS[name]["vkey"].split("+", 2)[2])[1:]).hex()]
 
 
 class Log:
     """Makes events that follow on one another; `take` logs one."""
 
-    def __init__(self):
+    def __init__(self, origin=ORIGIN):
+        self.origin = origin
         self.ends, self.leaves, self.windows, self.places = {}, [], {}, {}
         self.K, self.W, self.refused = {}, {}, []
 
     def header(self, issuer, recorded, **changed):
         seq, prev = self.ends.get(issuer, (0, "0" * 64))
-        head = {"origin": ORIGIN, "issuer": issuer, "epoch": 1, "seq": seq + 1, "prev": prev, "recorded": recorded}
+        head = {"origin": self.origin, "issuer": issuer, "epoch": 1, "seq": seq + 1, "prev": prev, "recorded": recorded}
         if issuer in ("gateway", "silent"):
             head["site"] = "CH-ZH-1"
         return {name: value for name, value in (head | changed).items() if value is not None}
@@ -129,7 +128,7 @@ class Log:
         for name in readers or [r["name"] for r in READERS]:
             randomness[name] = chance(f"encapsulation {label} {name}", 64)
             public = primitives.xwing_keys(SEALS[name])[0]
-            info = wrap_info(ORIGIN, issuer, 1, head["seq"], name)
+            info = wrap_info(self.origin, issuer, 1, head["seq"], name)
             wrap = primitives.hpke_seal(public, info, w, randomness[name])
             wraps.append({"reader": name, "key": reader_key_id(public).hex(), "wrap": b64(wrap)})
         body = {"alg": "hpke-xwing-hkdf256-chacha20poly1305", "check": check(w).hex(), "wraps": wraps}
@@ -164,8 +163,9 @@ class Log:
         index, predicate = len(self.leaves), json.loads(made["payload"])["predicate"]
         event_id, leaf = sha256(pae(EVENT, made["payload"])).hex(), jcs(made["envelope"])
         head = predicate["hdr"]
-        self.ends[head["issuer"]] = (head["seq"], event_id)
-        self.places[index] = (event_id, {name: head[name] for name in ("issuer", "epoch", "seq")}, head["recorded"])
+        if "seq" in head:
+            self.ends[head["issuer"]] = (head["seq"], event_id)
+        self.places[index] = (event_id, {name: head.get(name) for name in ("issuer", "epoch", "seq")}, head["recorded"])
         if made["kind"] == "sealing-key":
             self.windows[head["issuer"]] = {"seq": head["seq"], "W": made["W"]}
             self.W[str(index)] = made["W"].hex()
@@ -947,7 +947,7 @@ def files():
     close_an_issuer(log)
     shown = {
         "origin": ORIGIN,
-        "seeds": {some["keyid"]: some["seed"].hex() for some in KEYS.values()},
+        "seeds": {KEYS[role]["keyid"]: KEYS[role]["seed"].hex() for role in HERE},
         "readers": {name: {"seal_seed": seed.hex(), "sign": KEYS[name]["vkey"]} for name, seed in SEALS.items()},
         "K": log.K,
         "W": log.W,

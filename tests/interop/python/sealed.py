@@ -288,11 +288,11 @@ def envelope(payload_type, payload, seeds):
 
 
 def statement(kind, subject, predicate):
-    """The payload of an event; `subject` is the digests of elements that have nothing else."""
+    """The payload of an event; `subject` is elements, or the digests of those that have nothing else."""
     return jcs(
         {
             "_type": "https://in-toto.io/Statement/v1",
-            "subject": [{"digest": {"sha256": digest_}} for digest_ in subject],
+            "subject": [some if isinstance(some, dict) else {"digest": {"sha256": some}} for some in subject],
             "predicateType": f"https://vitrine.example/{kind}/v0",
             "predicate": predicate,
         }

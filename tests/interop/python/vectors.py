@@ -12,6 +12,7 @@ from pathlib import Path
 
 import log
 import primitives
+import statements
 from samples import FULL, WORKED, fields
 from sealed import (
     EVENT,
@@ -749,6 +750,7 @@ def files():
         "sealed/openings.json": openings(),
         "sealed/wraps.json": wraps(),
         **log.files(),
+        **statements.files(),
     }
 
 

@@ -4,6 +4,7 @@
 //! that build on many leaves run too. Not here: HTTP, pools, a server's own refusals.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -262,8 +263,12 @@ fn log_beside(input: &Input) -> Outcome<Value> {
     let folder = input.root.join(&input.path);
     let folder = folder.parent().ok_or("no folder")?;
     let entries = std::fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    let mut logs = entries.flatten().filter_map(|entry| {
-        let file: Value = serde_json::from_slice(&std::fs::read(entry.path()).ok()?).ok()?;
+    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    // `x-refused.json` stands on `x.json`; what is called otherwise on the first log by name.
+    let own = Path::new(&input.path).file_name().map(|name| name.to_string_lossy().replace("-refused", ""));
+    paths.sort_by_key(|path| (path.file_name().map(|name| name.to_string_lossy().into_owned()) != own, path.clone()));
+    let mut logs = paths.iter().filter_map(|path| {
+        let file: Value = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
         (file.get("leaves").is_some() && file.get("origin").is_some()).then_some(file)
     });
     if let Some(log) = logs.next() {
