@@ -53,6 +53,17 @@ pub const TLOG_PROOF_BYTES_MAX: usize = 23
     + HASH_LINE_BYTES * PROOF_HASHES_MAX
     + 1
     + NOTE_BYTES_MAX;
+/// Entries of one release bundle: an update with 8 builds, five rebuilds and a review of each, verdicts, revocations and charters [B-2].
+pub const RELEASE_ENTRIES_MAX: usize = 128;
+/// Bytes of a release bundle: header, entries, as many hashes as separate paths would have, blank line, checkpoint [B-2].
+pub const RELEASE_BYTES_MAX: usize = 26
+    + RELEASE_ENTRIES_MAX * (8 + DECIMAL_BYTES_MAX + EXTRA_BASE64_BYTES_MAX + PROOF_HASHES_MAX * (5 + HASH_LINE_BYTES))
+    + 1
+    + NOTE_BYTES_MAX;
+/// Bytes of the file that a watch writes: a hundred thousand lines of the longest kind [O-1].
+pub const WATCHED_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of a floor file: a thousand streams [V-44].
+pub const FLOOR_BYTES_MAX: usize = 256 * 1024;
 /// Bytes of an add-checkpoint body: the old size, proof lines, a blank line, the checkpoint [W-2].
 pub const ADD_CHECKPOINT_BYTES_MAX: usize =
     (5 + DECIMAL_BYTES_MAX) + HASH_LINE_BYTES * PROOF_HASHES_MAX + 1 + NOTE_BYTES_MAX;

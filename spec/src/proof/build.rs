@@ -117,6 +117,12 @@ pub fn root_from_tiles<T: Tiles>(tiles: &T, size: TreeSize) -> Result<Hash, Buil
     Nodes::of(tiles, size).root(0..size.get())
 }
 
+/// The hashes of some subtrees of the tree of `size` entries, as RFC 9162, section 2.1.1, splits it [B-3].
+pub fn subtrees<T: Tiles>(tiles: &T, ranges: &[Range<u64>], size: TreeSize) -> Result<Vec<Hash>, BuildError<T::Error>> {
+    let mut nodes = Nodes::of(tiles, size);
+    ranges.iter().map(|range| nodes.root(range.clone())).collect()
+}
+
 /// The inclusion proof of entry `index` in the tree of `size` entries, sibling of the leaf first [H-10].
 pub fn inclusion<T: Tiles>(tiles: &T, index: LeafIndex, size: TreeSize) -> Result<Vec<Hash>, BuildError<T::Error>> {
     if !index.is_in(size) {
