@@ -1,4 +1,4 @@
-//! The trust file: what a verifier pins before it believes a log (90-verdict.md, V-1 to V-9).
+//! The trust file: what a verifier pins before it believes a log (90-verdict.md, V-1 to V-9, V-34 to V-43).
 //!
 //! What a verdict requires comes from here alone, never from what an answer happens to hold. Not here: the witnesses and the
 //! log's keys, which stand in the policy beside it (`policy`); how the two fit together (`verdict::Pins`); reading files.
@@ -10,11 +10,12 @@ use core::fmt;
 
 use serde::Deserialize;
 
+use crate::body::issuer::Independence;
 use crate::hash::Hash;
 use crate::key::{KeyKind, Vkey, leaf_key_name};
 use crate::statement::Kind;
 use crate::tree::LeafIndex;
-use crate::words::{is_name, is_text};
+use crate::words::{is_name, is_region, is_text};
 
 /// Digits in one group of a printed fingerprint, and groups in it: 64 hexadecimal digits [V-2].
 const GROUP_DIGITS: usize = 4;
@@ -106,6 +107,8 @@ pub struct TrustedIssuer {
     pub types: BTreeSet<String>,
     /// Events of this epoch from this index on are disowned [V-6]; none: all count.
     pub until: Option<LeafIndex>,
+    /// What a rebuild of this issuer must say of its independence to count [V-34]; none: whatever its opening says.
+    pub independence: Option<Independence>,
 }
 
 impl TrustedIssuer {
@@ -131,6 +134,28 @@ pub struct TrustedStream {
     pub issuer: String,
     /// Whether an update needs proven builds of all its files; true unless the line says false [V-8].
     pub require_build: bool,
+    /// Whether an update for some regions alone is taken [V-35].
+    pub regional: bool,
+    /// The lowest release that is taken [V-36].
+    pub min_release_seq: u64,
+    /// Whose builds count; none: those of every issuer of that type [V-37].
+    pub builders: Option<BTreeSet<String>>,
+    /// How many issuers must have rebuilt each file identically [V-38].
+    pub rebuilds: u64,
+    /// Whose rebuilds count; none: those of every issuer of that type who is not the vendor [V-38].
+    pub rebuilders: Option<BTreeSet<String>>,
+    /// How many issuers may say that a file was rebuilt differently [V-39].
+    pub different_max: u64,
+    /// Whether the source of every build must have been reviewed [V-40].
+    pub require_review: bool,
+    /// Whose reviews count; none: those of every issuer of that type.
+    pub reviewers: Option<BTreeSet<String>>,
+    /// Whether a verdict `PASSED` about every file is needed [V-41].
+    pub require_verdict: bool,
+    /// Whose verdicts count; none: those of every issuer of that type.
+    pub verdicts_by: Option<BTreeSet<String>>,
+    /// Seconds after an update's `recorded` for which a missing rebuild, review or verdict is "not yet"; none: for ever [V-42].
+    pub wait_s: Option<u64>,
 }
 
 /// A parsed trust file.
@@ -144,6 +169,10 @@ pub struct TrustFile {
     pub origin: String,
     /// Which of the log's signatures are needed.
     pub log_keys: LogKeys,
+    /// Where this verifier is, for updates that are not for everybody [V-35].
+    pub region: Option<String>,
+    /// Seconds since the quorum was complete that a checkpoint may be old [V-43].
+    pub max_age_s: Option<u64>,
     issuers: BTreeMap<(String, u32), TrustedIssuer>,
     streams: BTreeMap<(String, String), TrustedStream>,
 }
@@ -238,6 +267,62 @@ pub enum TrustError {
         /// The earlier one.
         other: String,
     },
+    /// A region that no audience can name.
+    #[error("region is `{region}`, a region is a capital letter and 1 to 15 of A-Z, 0-9 and -")]
+    Region {
+        /// What was given.
+        region: String,
+    },
+    /// An unknown word for independence, or one for an issuer that rebuilds nothing.
+    #[error(
+        "issuer {name} epoch {epoch}: independence `{word}`; with the type `rebuild` it is vendor, third-party or supervisor"
+    )]
+    Independence {
+        /// The issuer.
+        name: String,
+        /// Its epoch.
+        epoch: u32,
+        /// What was given.
+        word: String,
+    },
+    /// A list of a stream with somebody who may not say such a thing.
+    #[error("stream {package_id} {channel}: {key} names `{issuer}`, no [[issuer]] of that name has the type `{kind}`")]
+    StreamParty {
+        /// Its packageId.
+        package_id: String,
+        /// Its channel.
+        channel: String,
+        /// The key of the list.
+        key: &'static str,
+        /// Who is named; empty when the list is.
+        issuer: String,
+        /// The type that is needed.
+        kind: &'static str,
+    },
+    /// More is asked for than the file's issuers could ever say.
+    #[error("stream {package_id} {channel}: {want} {what} asked for, {got} issuers of this file can give one")]
+    StreamQuorum {
+        /// Its packageId.
+        package_id: String,
+        /// Its channel.
+        channel: String,
+        /// What is asked for.
+        what: &'static str,
+        /// How many.
+        want: u64,
+        /// Who could say it.
+        got: usize,
+    },
+    /// Rebuilds or reviews are asked for, of updates that need no build.
+    #[error("stream {package_id} {channel}: {key} needs builds, and require_build is false")]
+    StreamBuild {
+        /// Its packageId.
+        package_id: String,
+        /// Its channel.
+        channel: String,
+        /// The key that asks.
+        key: &'static str,
+    },
     /// Two lines for one stream.
     #[error("stream {package_id} {channel} stands twice")]
     StreamTwice {
@@ -266,6 +351,8 @@ struct File {
     charter_version: Option<u64>,
     origin: String,
     log_keys: Option<String>,
+    region: Option<String>,
+    max_age_s: Option<u64>,
     #[serde(default)]
     issuer: Vec<IssuerTable>,
     #[serde(default)]
@@ -280,6 +367,7 @@ struct IssuerTable {
     vkey: String,
     types: Vec<String>,
     until: Option<u64>,
+    independence: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -290,6 +378,23 @@ struct StreamTable {
     channel: String,
     issuer: String,
     require_build: Option<bool>,
+    #[serde(default)]
+    regional: bool,
+    #[serde(default)]
+    min_release_seq: u64,
+    builders: Option<Vec<String>>,
+    #[serde(default)]
+    rebuilds: u64,
+    rebuilders: Option<Vec<String>>,
+    #[serde(default)]
+    different_max: u64,
+    #[serde(default)]
+    require_review: bool,
+    reviewers: Option<Vec<String>>,
+    #[serde(default)]
+    require_verdict: bool,
+    verdicts_by: Option<Vec<String>>,
+    wait_s: Option<u64>,
 }
 
 impl TrustFile {
@@ -320,14 +425,62 @@ impl TrustFile {
             Some("pq") => LogKeys::MlDsa44,
             Some(word) => return Err(TrustError::LogKeys { word: word.into() }),
         };
+        if let Some(region) = file.region.as_ref().filter(|region| !is_region(region)) {
+            return Err(TrustError::Region { region: region.clone() });
+        }
         let issuers = read_issuers(file.issuer)?;
         let streams = read_streams(file.stream, &issuers)?;
-        Ok(TrustFile { charter, charter_version, origin: file.origin, log_keys, issuers, streams })
+        let (region, max_age_s) = (file.region, file.max_age_s);
+        let trust =
+            TrustFile { charter, charter_version, origin: file.origin, log_keys, region, max_age_s, issuers, streams };
+        trust.streams().try_for_each(|stream| trust.check_quorums(stream))?;
+        Ok(trust)
+    }
+
+    /// The names of the issuers that may log `kind` and that a list of a stream names; every one of that type without a list.
+    pub fn parties(&self, kind: &str, list: Option<&BTreeSet<String>>) -> BTreeSet<&str> {
+        let named = |line: &&TrustedIssuer| list.is_none_or(|list| list.contains(&line.name)) && line.may(kind);
+        self.issuers.values().filter(named).map(|line| line.name.as_str()).collect()
+    }
+
+    /// The names of the issuers whose identical rebuild counts for a stream [V-38].
+    pub fn rebuilders(&self, stream: &TrustedStream) -> BTreeSet<&str> {
+        let vendor = |name: &str| {
+            self.issuers.values().any(|line| line.name == name && line.independence == Some(Independence::Vendor))
+        };
+        let mut parties = self.parties("rebuild", stream.rebuilders.as_ref());
+        parties.retain(|name| stream.rebuilders.is_some() || !vendor(name));
+        parties
+    }
+
+    /// Refuses a stream that asks for more than the issuers of this file can ever say.
+    fn check_quorums(&self, stream: &TrustedStream) -> Result<(), TrustError> {
+        let asked = [
+            ("rebuilds", stream.rebuilds, self.rebuilders(stream).len()),
+            ("reviews", u64::from(stream.require_review), self.parties("code-review", stream.reviewers.as_ref()).len()),
+            ("verdicts", u64::from(stream.require_verdict), self.parties("verdict", stream.verdicts_by.as_ref()).len()),
+        ];
+        match asked.into_iter().find(|(_, want, got)| *want > *got as u64) {
+            None => Ok(()),
+            Some((what, want, got)) => {
+                let (package_id, channel) = (stream.package_id.clone(), stream.channel.clone());
+                Err(TrustError::StreamQuorum { package_id, channel, what, want, got })
+            }
+        }
     }
 
     /// The line of an issuer's epoch.
     pub fn issuer(&self, name: &str, epoch: u32) -> Option<&TrustedIssuer> {
         self.issuers.get(&(name.to_string(), epoch))
+    }
+
+    /// Gives a role a later epoch, which says what the last line of the role may say; none without a line of that name [V-46].
+    pub(crate) fn add_epoch(&mut self, name: &str, epoch: u32, vkey: &Vkey) {
+        let last = self.issuers.values().rev().find(|line| line.name == name).cloned();
+        if let Some(last) = last {
+            let line = TrustedIssuer { epoch, vkey: vkey.clone(), until: None, ..last };
+            self.issuers.insert((name.to_string(), epoch), line);
+        }
     }
 
     /// The line of the key with this keyid, whichever epoch stands first.
@@ -379,7 +532,15 @@ fn read_issuers(tables: Vec<IssuerTable>) -> Result<BTreeMap<(String, u32), Trus
         if let Some(other) = issuers.values().find(|other| other.name != name && other.vkey.public() == vkey.public()) {
             return Err(TrustError::KeyTwice { name, other: other.name.clone() });
         }
-        let line = TrustedIssuer { name: name.clone(), epoch, vkey, types, until: table.until.map(LeafIndex::new) };
+        let independence = match table.independence {
+            None => None,
+            Some(word) => match Independence::of(&word).filter(|_| types.contains("rebuild")) {
+                Some(independence) => Some(independence),
+                None => return Err(TrustError::Independence { name, epoch, word }),
+            },
+        };
+        let until = table.until.map(LeafIndex::new);
+        let line = TrustedIssuer { name: name.clone(), epoch, vkey, types, until, independence };
         if issuers.insert((name.clone(), epoch), line).is_some() {
             return Err(TrustError::IssuerTwice { name, epoch });
         }
@@ -394,22 +555,8 @@ fn read_streams(
 ) -> Result<BTreeMap<(String, String), TrustedStream>, TrustError> {
     let mut streams = BTreeMap::new();
     for table in tables {
-        let StreamTable { package_id, channel, issuer, require_build } = table;
-        if !is_text(&package_id, 128) {
-            return Err(TrustError::PackageId { value: package_id });
-        }
-        if !is_name(&channel) {
-            return Err(TrustError::Name { key: "stream.channel", value: channel });
-        }
-        if !issuers.values().any(|line| line.name == issuer && line.may("update")) {
-            return Err(TrustError::StreamIssuer { package_id, channel, issuer });
-        }
-        let line = TrustedStream {
-            package_id: package_id.clone(),
-            channel: channel.clone(),
-            issuer,
-            require_build: require_build.unwrap_or(true),
-        };
+        let (package_id, channel) = (table.package_id.clone(), table.channel.clone());
+        let line = read_stream(table, issuers)?;
         if streams.insert((package_id.clone(), channel.clone()), line).is_some() {
             return Err(TrustError::StreamTwice { package_id, channel });
         }
@@ -417,125 +564,59 @@ fn read_streams(
     Ok(streams)
 }
 
+fn read_stream(
+    table: StreamTable,
+    issuers: &BTreeMap<(String, u32), TrustedIssuer>,
+) -> Result<TrustedStream, TrustError> {
+    let (package_id, channel) = (table.package_id, table.channel);
+    if !is_text(&package_id, 128) {
+        return Err(TrustError::PackageId { value: package_id });
+    }
+    if !is_name(&channel) {
+        return Err(TrustError::Name { key: "stream.channel", value: channel });
+    }
+    if !issuers.values().any(|line| line.name == table.issuer && line.may("update")) {
+        return Err(TrustError::StreamIssuer { package_id, channel, issuer: table.issuer });
+    }
+    let parties = |key, kind, list: Option<Vec<String>>| -> Result<Option<BTreeSet<String>>, TrustError> {
+        let Some(list) = list else { return Ok(None) };
+        let may = |name: &String| issuers.values().any(|line| line.name == *name && line.may(kind));
+        match list.iter().find(|name| !may(name)).cloned().or_else(|| list.is_empty().then(String::new)) {
+            None => Ok(Some(list.into_iter().collect())),
+            Some(issuer) => {
+                let (package_id, channel) = (package_id.clone(), channel.clone());
+                Err(TrustError::StreamParty { package_id, channel, key, issuer, kind })
+            }
+        }
+    };
+    let builders = parties("builders", "build", table.builders)?;
+    let rebuilders = parties("rebuilders", "rebuild", table.rebuilders)?;
+    let reviewers = parties("reviewers", "code-review", table.reviewers)?;
+    let verdicts_by = parties("verdicts_by", "verdict", table.verdicts_by)?;
+    let require_build = table.require_build.unwrap_or(true);
+    let asks = [("rebuilds", table.rebuilds > 0), ("require_review", table.require_review)];
+    if let Some((key, _)) = asks.into_iter().find(|(_, asked)| *asked && !require_build) {
+        return Err(TrustError::StreamBuild { package_id, channel, key });
+    }
+    Ok(TrustedStream {
+        package_id,
+        channel,
+        issuer: table.issuer,
+        require_build,
+        regional: table.regional,
+        min_release_seq: table.min_release_seq,
+        builders,
+        rebuilds: table.rebuilds,
+        rebuilders,
+        different_max: table.different_max,
+        require_review: table.require_review,
+        reviewers,
+        require_verdict: table.require_verdict,
+        verdicts_by,
+        wait_s: table.wait_s,
+    })
+}
+
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
-mod tests {
-    use alloc::format;
-
-    use super::*;
-
-    const DIGITS: &str = "8f2c1b0a9d3e4f506172839405a6b7c8d9eafb0c1d2e3f40516273849501a2b3";
-    const OPERATOR: &str = "operator.example.com+5fbd182c+AQL2gLGcswAaJGfH9Qh9IC7/KnPi7++reHEigFR6VUGT";
-    const SUPERVISOR: &str = "supervisor.example.org+8532d279+AQYF6M1CCPvBWXpDIoo5QascKigIr6j6w8CvuuvPAyD8";
-
-    fn head() -> String {
-        format!("charter = \"{DIGITS}\"\norigin = \"example.com/vitrine\"\n")
-    }
-
-    fn issuer(name: &str, epoch: u64, vkey: &str, types: &str, rest: &str) -> String {
-        format!("[[issuer]]\nname = \"{name}\"\nepoch = {epoch}\nvkey = \"{vkey}\"\ntypes = [{types}]\n{rest}\n")
-    }
-
-    fn whole() -> String {
-        head()
-            + "charter_version = 2\nlog_keys = \"both\"\n"
-            + &issuer("release", 1, OPERATOR, "\"update\"", "until = 40")
-            + &issuer("release", 2, SUPERVISOR, "\"update\", \"heartbeat\"", "")
-            + "[[stream]]\npackageId = \"pkg:deb/app\"\nchannel = \"stable\"\nissuer = \"release\"\n"
-            + "[[stream]]\npackageId = \"pkg:deb/rules\"\nchannel = \"stable\"\nissuer = \"release\"\nrequire_build = false\n"
-    }
-
-    #[test]
-    fn a_whole_file_is_read() {
-        // [V-3] [V-4] [V-5] [V-6] [V-7] [V-8]
-        let trust = TrustFile::parse(&whole()).unwrap();
-        assert_eq!(trust.charter_version, 2);
-        assert_eq!(trust.log_keys, LogKeys::Both);
-        let first = trust.issuer("release", 1).unwrap();
-        assert!(first.may("update") && first.may("update-revoke") && !first.may("build"));
-        assert!(first.disowns(LeafIndex::new(40)) && !first.disowns(LeafIndex::new(39)));
-        let second = trust.issuer("release", 2).unwrap();
-        assert!(!second.disowns(LeafIndex::new(u64::MAX)));
-        assert!(trust.issuer("release", 3).is_none());
-        assert_eq!(trust.key(&second.vkey.keyid()).unwrap().epoch, 2);
-        assert!(trust.stream("pkg:deb/app", "stable").unwrap().require_build);
-        assert!(!trust.stream("pkg:deb/rules", "stable").unwrap().require_build);
-        assert_eq!(trust.stream("pkg:deb/app", "beta"), None);
-        assert_eq!((trust.issuers().count(), trust.streams().count()), (2, 2));
-    }
-
-    #[test]
-    fn what_may_be_missing_has_its_default() {
-        // [V-3] [V-4]
-        let trust = TrustFile::parse(&head()).unwrap();
-        assert_eq!((trust.charter_version, trust.log_keys), (1, LogKeys::Both));
-        for (word, keys) in [("both", LogKeys::Both), ("ed", LogKeys::Ed25519), ("pq", LogKeys::MlDsa44)] {
-            let trust = TrustFile::parse(&(head() + &format!("log_keys = \"{word}\"\n"))).unwrap();
-            assert_eq!(trust.log_keys, keys);
-            assert_eq!(keys.word(), word);
-        }
-    }
-
-    #[test]
-    fn an_unknown_key_is_an_error_at_its_line() {
-        // [V-1]
-        for text in [
-            head() + "until = 3\n",
-            head() + &issuer("release", 1, OPERATOR, "\"update\"", "type = \"x\""),
-            whole() + "rebuilds = 1\n",
-        ] {
-            assert!(matches!(TrustFile::parse(&text), Err(TrustError::Toml { .. })), "{text}");
-        }
-        let Err(TrustError::Toml { line, message }) = TrustFile::parse(&(head() + "untill = 3\n")) else {
-            unreachable!("an unknown key was taken")
-        };
-        assert_eq!(line, 3);
-        assert!(message.contains("untill"), "{message}");
-    }
-
-    #[test]
-    fn a_fingerprint_is_read_in_every_spelling_of_paper_and_printed_in_one() {
-        // [V-2]
-        let grouped = "8f2c 1b0a 9d3e 4f50 6172 8394 05a6 b7c8 d9ea fb0c 1d2e 3f40 5162 7384 9501 a2b3";
-        let fingerprint = Fingerprint::parse(DIGITS).unwrap();
-        assert_eq!(fingerprint.to_string(), grouped);
-        for text in [grouped.into(), grouped.replace(' ', "-"), DIGITS.to_ascii_uppercase(), format!(" {DIGITS}- ")] {
-            assert_eq!(Fingerprint::parse(&text), Ok(fingerprint), "{text}");
-        }
-        assert_eq!(fingerprint.event_id().hex(), DIGITS);
-        for text in
-            ["", "8f2c", &DIGITS[1..], &format!("{DIGITS}0"), &format!("{}g", &DIGITS[1..]), &format!("{DIGITS}\n")]
-        {
-            assert_eq!(Fingerprint::parse(text), Err(TrustError::Fingerprint { text: text.into() }));
-        }
-    }
-
-    #[test]
-    fn each_rule_has_its_error() {
-        let both = issuer("release", 1, OPERATOR, "\"update\"", "");
-        let stream = "[[stream]]\npackageId = \"p\"\nchannel = \"stable\"\nissuer = \"release\"\n";
-        let cases: [(String, &str); 17] = [
-            (head().replace(DIGITS, "12"), "is not a fingerprint"),
-            (head() + "charter_version = 0", "charter_version is 0"),
-            (head().replace("example.com/vitrine", "Example.com"), "origin `Example.com`"),
-            (head().replace("example.com/vitrine", "subtree/v1"), "origin `subtree/v1`"),
-            (head() + "log_keys = \"all\"", "log_keys is `all`"),
-            (head() + &issuer("re", 1, OPERATOR, "\"update\"", ""), "issuer.name is `re`"),
-            (head() + &issuer("release", 0, OPERATOR, "\"update\"", ""), "epoch 0 is outside"),
-            (head() + &issuer("release", 4_294_967_296, OPERATOR, "\"update\"", ""), "epoch 4294967296 is outside"),
-            (head() + &issuer("release", 1, "x", "\"update\"", ""), "vkey `x` is not"),
-            (head() + &issuer("release", 1, OPERATOR, "\"upgrade\"", ""), "`upgrade` is not a type"),
-            (head() + &issuer("release", 1, OPERATOR, "\"build\", \"build\"", ""), "`build` is not a type"),
-            (head() + &issuer("release", 1, OPERATOR, "", ""), "`` is not a type"),
-            (head() + &both + &issuer("release", 1, SUPERVISOR, "\"build\"", ""), "release epoch 1 stands twice"),
-            (head() + &both + &issuer("other", 1, OPERATOR, "\"build\"", ""), "other has the key of issuer release"),
-            (head() + &both + stream + stream, "stream p stable stands twice"),
-            (head() + stream, "no [[issuer]] `release` with the type `update`"),
-            (head() + &both + &stream.replace("\"p\"", "\"a\u{202e}b\""), "is not 1 to 128 bytes"),
-        ];
-        for (text, words) in cases {
-            let error = TrustFile::parse(&text).map(|_| ()).unwrap_err().to_string();
-            assert!(error.contains(words), "{error}\n{text}");
-        }
-    }
-}
+mod tests;

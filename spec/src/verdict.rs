@@ -1,4 +1,4 @@
-//! The offline verdict: bytes and time in, verdict out (90-verdict.md, V-10 to V-33).
+//! The offline verdict: bytes and time in, verdict out (90-verdict.md, V-10 to V-49).
 //!
 //! One function per question: `verify_update` for a file with its proofs, `verify_event` for a signed event that need not be
 //! logged. A verdict says what was checked and, just as loudly, what was not. Not here: reading files, hashing the file
@@ -6,7 +6,11 @@
 
 mod pins;
 mod proven;
+mod roles;
 mod signed;
+mod case;
+mod against;
+mod behind;
 mod update;
 
 use alloc::string::String;
@@ -15,10 +19,12 @@ use core::fmt;
 
 use serde::{Serialize, Serializer};
 
+use crate::floor::Raise;
+
 pub use pins::{Pins, PinsError, Witnessed, Witnessing};
 pub use proven::Proof;
 pub use signed::verify_event;
-pub use update::{File, verify_update};
+pub use update::{DEVELOPMENT, File, Question, verify_update};
 
 /// What no verdict of a log can say; every verdict says so [V-30].
 pub const LIMITS: [&str; 3] = [
@@ -57,6 +63,8 @@ pub enum Code {
     Verified,
     /// A proof is not a tlog-proof with a leaf.
     ProofMalformed,
+    /// A bundle is not one in its one spelling.
+    BundleMalformed,
     /// A checkpoint of a log that the trust file does not name.
     OriginUnknown,
     /// The log's own signatures are missing or wrong.
@@ -87,6 +95,8 @@ pub enum Code {
     IssuerDisowned,
     /// The first charter is not the pinned one.
     Charter,
+    /// The latest charter shown is older than the trust file asks for.
+    CharterVersion,
     /// No proof of an update was given.
     UpdateMissing,
     /// The update does not hold the file's digest.
@@ -97,6 +107,10 @@ pub enum Code {
     StreamUnknown,
     /// The stream belongs to another issuer.
     StreamIssuer,
+    /// The update is not for this verifier.
+    UpdateAudience,
+    /// The release is lower than the trust file or this machine takes.
+    UpdateBelowFloor,
     /// The update was revoked.
     UpdateRevoked,
     /// Another update gives another digest for the same file of the same version and channel.
@@ -109,13 +123,34 @@ pub enum Code {
     BuildMissing,
     /// A rebuild of a file of the update gave other bytes.
     RebuildDifferent,
+    /// A verdict about the update says that it failed.
+    VerdictFailed,
+    /// A review is required, and one of the source has critical findings.
+    ReviewFindings,
+    /// A review is required and none that counts was given yet.
+    ReviewPending,
+    /// A review is required, and the time to wait for it is over.
+    ReviewMissing,
+    /// Too few issuers made the files again, and those that are left are not enough.
+    RebuildFailed,
+    /// Too few issuers have made the files again yet.
+    RebuildPending,
+    /// Too few issuers made the files again, and the time to wait for it is over.
+    RebuildMissing,
+    /// A verdict is required and none that counts was given yet.
+    VerdictPending,
+    /// A verdict is required, and the time to wait for it is over.
+    VerdictMissing,
+    /// The checkpoint is older than the trust file bears.
+    CheckpointStale,
 }
 
 impl Code {
     /// Every code, in the order in which they are looked for.
-    pub const ALL: [Code; 28] = [
+    pub const ALL: [Code; 42] = [
         Code::Verified,
         Code::ProofMalformed,
+        Code::BundleMalformed,
         Code::OriginUnknown,
         Code::LogSignature,
         Code::Cosignature,
@@ -131,17 +166,30 @@ impl Code {
         Code::IssuerType,
         Code::IssuerDisowned,
         Code::Charter,
+        Code::CharterVersion,
         Code::UpdateMissing,
         Code::FileDigest,
         Code::FileSize,
         Code::StreamUnknown,
         Code::StreamIssuer,
+        Code::UpdateAudience,
+        Code::UpdateBelowFloor,
         Code::UpdateRevoked,
         Code::UpdateSecondDigest,
         Code::UpdateNotBefore,
         Code::BuildNotHere,
         Code::BuildMissing,
         Code::RebuildDifferent,
+        Code::VerdictFailed,
+        Code::ReviewFindings,
+        Code::ReviewPending,
+        Code::ReviewMissing,
+        Code::RebuildFailed,
+        Code::RebuildPending,
+        Code::RebuildMissing,
+        Code::VerdictPending,
+        Code::VerdictMissing,
+        Code::CheckpointStale,
     ];
 
     /// The word that scripts see.
@@ -149,6 +197,7 @@ impl Code {
         match self {
             Code::Verified => "verified",
             Code::ProofMalformed => "proof.malformed",
+            Code::BundleMalformed => "bundle.malformed",
             Code::OriginUnknown => "origin.unknown",
             Code::LogSignature => "log.signature",
             Code::Cosignature => "cosignature",
@@ -164,25 +213,42 @@ impl Code {
             Code::IssuerType => "issuer.type",
             Code::IssuerDisowned => "issuer.disowned",
             Code::Charter => "charter",
+            Code::CharterVersion => "charter.version",
             Code::UpdateMissing => "update.missing",
             Code::FileDigest => "file.digest",
             Code::FileSize => "file.size",
             Code::StreamUnknown => "stream.unknown",
             Code::StreamIssuer => "stream.issuer",
+            Code::UpdateAudience => "update.audience",
+            Code::UpdateBelowFloor => "update.below-floor",
             Code::UpdateRevoked => "update.revoked",
             Code::UpdateSecondDigest => "update.second-digest",
             Code::UpdateNotBefore => "update.not-before",
             Code::BuildNotHere => "build.not-here",
             Code::BuildMissing => "build.missing",
             Code::RebuildDifferent => "rebuild.different",
+            Code::VerdictFailed => "verdict.failed",
+            Code::ReviewFindings => "review.findings",
+            Code::ReviewPending => "review.pending",
+            Code::ReviewMissing => "review.missing",
+            Code::RebuildFailed => "rebuild.failed",
+            Code::RebuildPending => "rebuild.pending",
+            Code::RebuildMissing => "rebuild.missing",
+            Code::VerdictPending => "verdict.pending",
+            Code::VerdictMissing => "verdict.missing",
+            Code::CheckpointStale => "checkpoint.stale",
         }
     }
 
-    /// What a verdict with this code ends as: time can mend two of them, nothing mends the others.
+    /// What a verdict with this code ends as: time can mend some of them, nothing mends the others.
     pub const fn outcome(self) -> Outcome {
         match self {
             Code::Verified => Outcome::Verified,
-            Code::Quorum | Code::UpdateNotBefore => Outcome::NotYet,
+            Code::Quorum
+            | Code::UpdateNotBefore
+            | Code::ReviewPending
+            | Code::RebuildPending
+            | Code::VerdictPending => Outcome::NotYet,
             Code::ProofMalformed
             | Code::OriginUnknown
             | Code::LogSignature
@@ -207,7 +273,18 @@ impl Code {
             | Code::UpdateSecondDigest
             | Code::BuildNotHere
             | Code::BuildMissing
-            | Code::RebuildDifferent => Outcome::NotVerified,
+            | Code::RebuildDifferent
+            | Code::BundleMalformed
+            | Code::CharterVersion
+            | Code::UpdateAudience
+            | Code::UpdateBelowFloor
+            | Code::VerdictFailed
+            | Code::ReviewFindings
+            | Code::ReviewMissing
+            | Code::RebuildFailed
+            | Code::RebuildMissing
+            | Code::VerdictMissing
+            | Code::CheckpointStale => Outcome::NotVerified,
         }
     }
 }
@@ -244,6 +321,9 @@ pub struct Verdict {
     pub checked: Vec<String>,
     /// What was not checked, the limits of every log and the experimental format included [V-30].
     pub not_checked: Vec<String>,
+    /// What a verified update raises the floor to; not printed [V-45].
+    #[serde(skip)]
+    pub raise: Option<Raise>,
 }
 
 /// Why something is not verified, before it becomes a verdict.
@@ -259,6 +339,11 @@ pub struct Fault {
 impl Fault {
     fn new(code: Code, reason: impl Into<String>) -> Fault {
         Fault { code, reason: reason.into() }
+    }
+
+    /// The same, said of one piece of evidence.
+    fn of(self, name: &str) -> Fault {
+        Fault { reason: alloc::format!("{name}: {}", self.reason), ..self }
     }
 }
 
@@ -291,7 +376,8 @@ impl Account {
             Ok(reason) => (Code::Verified, reason),
             Err(fault) => (fault.code, fault.reason),
         };
-        Verdict { outcome: code.outcome(), code, reason, checked: self.checked, not_checked: self.not_checked }
+        let (checked, not_checked) = (self.checked, self.not_checked);
+        Verdict { outcome: code.outcome(), code, reason, checked, not_checked, raise: None }
     }
 }
 

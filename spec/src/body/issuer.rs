@@ -34,6 +34,11 @@ impl Independence {
         ("supervisor", Independence::Supervisor),
     ];
 
+    /// The independence of a word.
+    pub fn of(word: &str) -> Option<Independence> {
+        Independence::WORDS.iter().find(|(known, _)| *known == word).map(|(_, found)| *found)
+    }
+
     /// The word.
     pub const fn name(self) -> &'static str {
         match self {

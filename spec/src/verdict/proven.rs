@@ -1,4 +1,4 @@
-//! One proof, from its bytes to an event that stands in the pinned log (90-verdict.md, V-11 to V-20).
+//! Proofs and bundles, from their bytes to events that stand in the pinned log (90-verdict.md, V-11 to V-20).
 //!
 //! Nothing in a leaf is believed before its inclusion is shown. Not here: what the events say about a file (`update`).
 
@@ -7,27 +7,31 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
 use super::{Code, Fault, Pins, Witnessed};
+use crate::bundle::{Bundle, BundleError};
 use crate::checkpoint::{Origin, SignedCheckpoint};
 use crate::envelope::{Envelope, pae};
 use crate::event::{self, Event, Statement};
 use crate::hash::{Hash, leaf_hash};
+use crate::key::Vkey;
 use crate::refusal::Refusal;
 use crate::tlog_proof::{PlaceError, TlogProof};
 use crate::tree::{LeafIndex, TreeSize};
 use crate::trust::{TrustFile, TrustedIssuer};
 
-/// A proof that was given, with the name that the person knows it by.
+/// A proof or a bundle that was given, with the name that the person knows it by.
 #[derive(Clone, Copy, Debug)]
 pub struct Proof<'a> {
     /// For messages alone, normally the file's name.
     pub name: &'a str,
-    /// The bytes of the tlog-proof.
+    /// The bytes of the tlog-proof, or of the bundle.
     pub bytes: &'a [u8],
 }
 
-/// An event that was shown to stand in the pinned log.
+/// An event that was shown to stand in the pinned log; who signed it is checked apart, because a charter may name the keys.
 #[derive(Clone, Debug)]
 pub(super) struct Proven {
+    /// What it was given in, for messages alone.
+    name: String,
     /// Where it stands.
     pub(super) index: LeafIndex,
     /// The event, as it was read from the leaf.
@@ -41,53 +45,93 @@ pub(super) struct Proven {
     pub(super) unknown_signers: Vec<String>,
 }
 
-impl Proven {
-    /// Shows that a proof holds, or says why it does not. `judged` holds the checkpoints of the proofs before this one.
-    pub(super) fn read(
-        proof: &Proof<'_>,
-        pins: &Pins,
-        now: Option<u64>,
-        judged: &mut Vec<(SignedCheckpoint, Witnessed)>,
-    ) -> Result<Proven, Fault> {
-        Proven::show(proof.bytes, pins, now, judged)
-            .map_err(|fault| Fault::new(fault.code, format!("{}: {}", proof.name, fault.reason)))
+/// Shows that each proof and bundle holds, every entry of them once, or says why one does not [V-11] [B-4].
+pub(super) fn read_all(
+    proofs: &[Proof<'_>],
+    bundles: &[Proof<'_>],
+    pins: &Pins,
+    now: Option<u64>,
+) -> Result<Vec<Proven>, Fault> {
+    let mut reading = Reading { pins, now, judged: Vec::new(), proven: Vec::with_capacity(proofs.len()) };
+    for proof in proofs {
+        reading.proof(proof).map_err(|fault| fault.of(proof.name))?;
     }
+    for bundle in bundles {
+        reading.bundle(bundle).map_err(|fault| fault.of(bundle.name))?;
+    }
+    Ok(reading.proven)
+}
 
-    fn show(
-        bytes: &[u8],
-        pins: &Pins,
-        now: Option<u64>,
-        judged: &mut Vec<(SignedCheckpoint, Witnessed)>,
-    ) -> Result<Proven, Fault> {
+/// What was read so far. Proofs of one release mostly share their checkpoint, and its signatures are most of the work.
+struct Reading<'a> {
+    pins: &'a Pins,
+    now: Option<u64>,
+    judged: Vec<(SignedCheckpoint, Witnessed)>,
+    proven: Vec<Proven>,
+}
+
+impl Reading<'_> {
+    fn proof(&mut self, given: &Proof<'_>) -> Result<(), Fault> {
         let malformed = |reason: String| Fault::new(Code::ProofMalformed, reason); // [V-11]
-        let proof = TlogProof::parse(bytes).map_err(|error| malformed(format!("not a tlog-proof: {error}")))?;
+        let proof = TlogProof::parse(given.bytes).map_err(|error| malformed(format!("not a tlog-proof: {error}")))?;
         let checkpoint = proof.signed_checkpoint().map_err(|error| malformed(error.to_string()))?;
         let leaf =
             proof.extra.as_deref().ok_or_else(|| malformed("its `extra` line with the leaf is missing".into()))?;
-        // Proofs of one release mostly share their checkpoint, and its signatures are most of the work.
-        let witnessed = match judged.iter().find(|(known, _)| *known == checkpoint) {
-            Some((_, witnessed)) => witnessed.clone(),
-            None => {
-                let witnessed = pins.judge(&checkpoint, now)?;
-                judged.push((checkpoint.clone(), witnessed.clone()));
-                witnessed
-            }
-        };
+        let witnessed = self.judge(&checkpoint)?;
         proof.verify_place(&leaf_hash(leaf)).map_err(|error| match error {
             PlaceError::Checkpoint(error) => malformed(error.to_string()),
             PlaceError::Inclusion(error) => Fault::new(Code::Inclusion, error.to_string()), // [V-14]
         })?;
+        self.take(given.name, proof.index, leaf, &checkpoint, &witnessed)
+    }
+
+    fn bundle(&mut self, given: &Proof<'_>) -> Result<(), Fault> {
+        let malformed = |error: BundleError| Fault::new(Code::BundleMalformed, format!("not a bundle: {error}"));
+        let bundle = Bundle::parse(given.bytes).map_err(malformed)?;
+        let checkpoint = bundle.signed_checkpoint().map_err(malformed)?;
+        let witnessed = self.judge(&checkpoint)?;
+        bundle.verify_places().map_err(|error| Fault::new(Code::Inclusion, error.to_string()))?; // [V-14] [B-3]
+        for (index, leaf) in &bundle.entries {
+            self.take(given.name, *index, leaf, &checkpoint, &witnessed)?;
+        }
+        Ok(())
+    }
+
+    fn judge(&mut self, checkpoint: &SignedCheckpoint) -> Result<Witnessed, Fault> {
+        if let Some((_, witnessed)) = self.judged.iter().find(|(known, _)| known == checkpoint) {
+            return Ok(witnessed.clone());
+        }
+        let witnessed = self.pins.judge(checkpoint, self.now)?;
+        self.judged.push((checkpoint.clone(), witnessed.clone()));
+        Ok(witnessed)
+    }
+
+    /// Reads the event of a leaf whose place was shown. What was given twice in one tree is one piece of evidence.
+    fn take(
+        &mut self,
+        name: &str,
+        index: LeafIndex,
+        leaf: &[u8],
+        checkpoint: &SignedCheckpoint,
+        witnessed: &Witnessed,
+    ) -> Result<(), Fault> {
+        let (size, root) = (checkpoint.size(), *checkpoint.root());
         let envelope = Envelope::parse_leaf(leaf).map_err(unreadable)?;
         let event = read_event(envelope, checkpoint.origin())?;
-        let unknown_signers = check_signers(&event, pins.trust())?;
-        Ok(Proven {
-            index: proof.index,
-            event,
-            size: checkpoint.size(),
-            root: *checkpoint.root(),
-            witnessed,
-            unknown_signers,
-        })
+        let same = |known: &Proven| known.index == index && known.event.id == event.id && known.size == size;
+        if !self.proven.iter().any(same) {
+            let (name, witnessed) = (name.to_string(), witnessed.clone());
+            self.proven.push(Proven { name, index, event, size, root, witnessed, unknown_signers: Vec::new() });
+        }
+        Ok(())
+    }
+}
+
+impl Proven {
+    /// Checks who signed it [V-18].
+    pub(super) fn check_signers(&mut self, trust: &TrustFile, roles: &[Vkey]) -> Result<(), Fault> {
+        self.unknown_signers = check_signers(&self.event, trust, roles).map_err(|fault| fault.of(&self.name))?;
+        Ok(())
     }
 
     /// "entry 12 (build of farm)", for messages.
@@ -162,11 +206,11 @@ pub(super) fn issuer_line<'t>(event: &Event, trust: &'t TrustFile) -> Result<&'t
     Ok(line)
 }
 
-/// Checks that exactly the issuer's key and the cosigners signed, each signature with the trust file's key [V-18].
+/// Checks that exactly the issuer's key and the cosigners signed, each signature with the key of the trust file or of a role [V-18].
 ///
-/// Gives the signers whose keys the trust file does not hold: their signatures are not checked. An issuer without a line
+/// Gives the signers whose keys neither holds: their signatures are not checked. An issuer without a line
 /// has signed with a key that nobody here knows; then all that is left to check is the number.
-pub(super) fn check_signers(event: &Event, trust: &TrustFile) -> Result<Vec<String>, Fault> {
+pub(super) fn check_signers(event: &Event, trust: &TrustFile, roles: &[Vkey]) -> Result<Vec<String>, Fault> {
     let header = &event.statement.header;
     let signers = &event.envelope.signatures;
     let line = trust.issuer(header.issuer.as_str(), header.epoch);
@@ -197,10 +241,11 @@ pub(super) fn check_signers(event: &Event, trust: &TrustFile) -> Result<Vec<Stri
     let mut unknown = Vec::new();
     for signature in signers {
         let own = line.filter(|line| line.vkey.keyid() == signature.keyid);
-        match own.or_else(|| trust.key(&signature.keyid)) {
-            Some(line) if line.vkey.verify(&message, &signature.sig) => {}
-            Some(line) => {
-                let reason = format!("the signature of {} does not verify with {}", signature.keyid, line.vkey);
+        let known = own.or_else(|| trust.key(&signature.keyid)).map(|line| &line.vkey);
+        match known.or_else(|| roles.iter().find(|vkey| vkey.keyid() == signature.keyid)) {
+            Some(vkey) if vkey.verify(&message, &signature.sig) => {}
+            Some(vkey) => {
+                let reason = format!("the signature of {} does not verify with {vkey}", signature.keyid);
                 return Err(Fault::new(Code::EventSignature, reason));
             }
             None => unknown.push(signature.keyid.clone()),

@@ -26,7 +26,7 @@ fn judge(envelope: &[u8], trust: &TrustFile, account: &mut Account) -> Result<St
     let statement = &event.statement;
     account.checked(format!("event: a {} in its one spelling, event_id {}", statement.kind, event.id.hex()));
     account.checked(format!("origin: {}", trust.origin));
-    let unknown = check_signers(&event, trust)?;
+    let unknown = check_signers(&event, trust, &[])?;
     let line = issuer_line(&event, trust)?;
     account.checked(format!("issuer: {} epoch {} signed it with {}", line.name, line.epoch, line.vkey.keyid()));
     for keyid in unknown {

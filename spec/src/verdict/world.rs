@@ -79,6 +79,10 @@ pub(super) struct Trust {
     pub(super) issuers: Vec<(&'static str, &'static str, Option<u64>)>,
     /// packageId, channel, issuer, require_build.
     pub(super) streams: Vec<(&'static str, &'static str, &'static str, bool)>,
+    /// More lines at the top, and of the last stream.
+    pub(super) more: [String; 2],
+    /// What issuers are, by name.
+    pub(super) independence: Vec<(&'static str, &'static str)>,
 }
 
 impl Default for Trust {
@@ -94,6 +98,8 @@ impl Default for Trust {
                 ("supervisor", "\"code-review\"", None),
             ],
             streams: vec![(PACKAGE, "stable", "release", true)],
+            more: [String::new(), String::new()],
+            independence: Vec::new(),
         }
     }
 }
@@ -102,11 +108,15 @@ impl Trust {
     pub(super) fn file(&self) -> TrustFile {
         let mut text =
             format!("charter = \"{}\"\norigin = \"{}\"\nlog_keys = \"{}\"\n", self.charter, self.origin, self.log_keys);
+        text += &self.more[0];
         for (name, types, until) in &self.issuers {
             let vkey = issuer_seed(name).vkey();
             text += &format!("[[issuer]]\nname = \"{name}\"\nepoch = 1\nvkey = \"{vkey}\"\ntypes = [{types}]\n");
             if let Some(until) = until {
                 text += &format!("until = {until}\n");
+            }
+            for (_, word) in self.independence.iter().filter(|(of, _)| of == name) {
+                text += &format!("independence = \"{word}\"\n");
             }
         }
         for (package, channel, issuer, build) in &self.streams {
@@ -114,7 +124,7 @@ impl Trust {
                 "[[stream]]\npackageId = \"{package}\"\nchannel = \"{channel}\"\nissuer = \"{issuer}\"\nrequire_build = {build}\n"
             );
         }
-        TrustFile::parse(&text).unwrap()
+        TrustFile::parse(&(text + &self.more[1])).unwrap()
     }
 
     pub(super) fn pins(&self) -> Pins {
@@ -163,7 +173,7 @@ impl World {
     /// Logs an event with its header; `rest` holds members of the header beyond the place.
     pub(super) fn event(&mut self, issuer: &str, kind: &str, subject: Value, body: Value, rest: Value) -> u64 {
         let mut hdr = json!({"origin": ORIGIN, "issuer": issuer, "epoch": 1, "recorded": NOW - 1_000});
-        if matches!(kind, "build" | "rebuild" | "code-review") {
+        if matches!(kind, "build" | "rebuild" | "code-review" | "verdict") {
             hdr["nonce"] = json!(hex(Hash::of(&[self.leaves.len() as u8]).as_bytes())[..32]);
         } else {
             let (seq, prev) = self.chains.get(issuer).cloned().unwrap_or((0, "0".repeat(64)));
@@ -174,7 +184,8 @@ impl World {
         for (name, value) in rest.as_object().unwrap() {
             hdr[name] = value.clone();
         }
-        let cosigners = ["release", "farm", "rebuilder", "supervisor", "stranger"];
+        let cosigners =
+            ["release", "farm", "rebuilder", "supervisor", "supervisor2", "vault", "operator2", "spare", "stranger"];
         for keyid in rest["cosigners"].as_array().into_iter().flatten() {
             signers.extend(cosigners.iter().filter(|name| issuer_seed(name).vkey().keyid() == *keyid));
         }
@@ -229,6 +240,17 @@ impl World {
         self.event(issuer, "rebuild", json!([subject]), body, json!({}))
     }
 
+    /// A verdict of an issuer about the file, and what it relies on.
+    pub(super) fn verdict(&mut self, issuer: &str, result: &str, update: u64) -> u64 {
+        let body = json!({
+            "result": result, "verifier": "https://supervisor.example.com/1",
+            "policy": {"uri": "https://supervisor.example.com/policy", "sha256": Hash::of(b"policy").hex()}, "levels": [],
+        });
+        let refs = json!([{"rel": "about", "event_id": self.id(update)}]);
+        let subject = json!([{"digest": {"sha256": Hash::of(BYTES).hex()}}]);
+        self.event(issuer, "verdict", subject, body, json!({"refs": refs}))
+    }
+
     /// An update of `BYTES` that releases these builds; `change` may turn its statement into another one.
     pub(super) fn update_with(&mut self, builds: &[u64], change: impl FnOnce(&mut Value, &mut Value)) -> u64 {
         let mut file = subject("app.deb", BYTES);
@@ -278,6 +300,24 @@ impl World {
         text.into_bytes()
     }
 
+    /// A bundle of these entries, ascending, in this checkpoint.
+    pub(super) fn bundle_in(&self, indices: &[u64], checkpoint: &SignedCheckpoint) -> Vec<u8> {
+        let mut text = String::from("vitrine.example/bundle@v0\n");
+        for index in indices {
+            text += &format!("entry {index} {}\n", b64(&self.leaves[usize::try_from(*index).unwrap()]));
+        }
+        let indices: Vec<usize> = indices.iter().map(|index| usize::try_from(*index).unwrap()).collect();
+        for hash in beside(0, &self.hashes(), &indices) {
+            text += &format!("hash {hash}\n");
+        }
+        (text + "\n" + &checkpoint.print()).into_bytes()
+    }
+
+    /// The same as the log hands it out.
+    pub(super) fn bundle(&self, indices: &[u64]) -> Vec<u8> {
+        self.bundle_in(indices, &self.checkpoint(&[KeyKind::Ed25519, KeyKind::MlDsa44], &TWO))
+    }
+
     /// The same as the log hands it out: both of its signatures, two of three witnesses.
     pub(super) fn proof(&self, index: u64) -> Vec<u8> {
         let checkpoint = self.checkpoint(&[KeyKind::Ed25519, KeyKind::MlDsa44], &TWO);
@@ -295,6 +335,20 @@ fn mth(hashes: &[Hash]) -> Hash {
             node_hash(&mth(&many[..k]), &mth(&many[k..]))
         }
     }
+}
+
+/// The hashes of a bundle, from their definition [B-3]; `first` is the index of the first of `hashes`.
+fn beside(first: usize, hashes: &[Hash], indices: &[usize]) -> Vec<Hash> {
+    if !indices.iter().any(|index| (first..first + hashes.len()).contains(index)) {
+        return vec![mth(hashes)];
+    }
+    if hashes.len() == 1 {
+        return Vec::new();
+    }
+    let k = hashes.len().next_power_of_two() / 2;
+    let mut all = beside(first, &hashes[..k], indices);
+    all.extend(beside(first + k, &hashes[k..], indices));
+    all
 }
 
 /// RFC 9162 2.1.3.1, from its definition.
