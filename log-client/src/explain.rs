@@ -2,6 +2,9 @@
 //!
 //! Pure; explains and verifies nothing. Not here: reading files and the network (`commands::show`).
 
+use std::collections::BTreeSet;
+
+use vitrine_spec::bundle::Bundle;
 use vitrine_spec::checkpoint::SignedCheckpoint;
 use vitrine_spec::cosignature;
 use vitrine_spec::hash::{Hash, leaf_hash};
@@ -13,7 +16,7 @@ use vitrine_spec::policy::Policy;
 use vitrine_spec::text::{hex, unb64};
 use vitrine_spec::tiles::{self, Path as TilePath, decode_bundle};
 use vitrine_spec::tlog_proof::TlogProof;
-use vitrine_spec::trust::{Fingerprint, TrustFile};
+use vitrine_spec::trust::{Fingerprint, TrustFile, TrustedStream};
 use vitrine_spec::wrap::{reader_key_id, reader_text};
 
 use crate::clock;
@@ -39,6 +42,9 @@ pub struct Shown {
 pub fn classify(name: &str, bytes: &[u8]) -> Option<Shown> {
     if let Ok(proof) = TlogProof::parse(bytes) {
         return Some(show_proof(&proof));
+    }
+    if let Ok(bundle) = Bundle::parse(bytes) {
+        return Some(show_bundle(&bundle));
     }
     if let Ok(event) = EventFile::parse(bytes) {
         let head = format!("event: {}", event.kind().unwrap_or("of no known type"));
@@ -131,6 +137,16 @@ pub fn one_line(leaf: &[u8]) -> String {
         }
         Err(_) => format!("{} bytes that are no event, leaf hash {}", leaf.len(), leaf_hash(leaf)),
     }
+}
+
+fn show_bundle(bundle: &Bundle) -> Shown {
+    let mut rows: Rows =
+        bundle.entries.iter().map(|(index, leaf)| (format!("entry {index}"), one_line(leaf))).collect();
+    rows.push(("hashes".to_owned(), bundle.hashes.len().to_string()));
+    if let Ok(signed) = bundle.signed_checkpoint() {
+        rows.extend(checkpoint_rows(&signed));
+    }
+    Shown { kind: "release", head: format!("bundle of {} entries with their proof", bundle.entries.len()), rows }
 }
 
 fn show_proof(proof: &TlogProof) -> Shown {
@@ -354,26 +370,76 @@ fn show_trust(trust: &TrustFile) -> Shown {
     Shown { kind: "trust", head: format!("trust file for {}", trust.origin), rows: trust_rows(trust) }
 }
 
-/// What a trust file pins.
+/// What a trust file pins and asks for, in words.
 pub fn trust_rows(trust: &TrustFile) -> Rows {
     let mut rows = vec![
         ("charter".to_owned(), trust.charter.to_string()),
         ("charter version".to_owned(), format!("at least {}", trust.charter_version)),
         ("log keys".to_owned(), trust.log_keys.word().to_owned()),
     ];
+    if let Some(region) = &trust.region {
+        rows.push(("region".to_owned(), format!("{region}: updates for other regions alone are refused")));
+    }
+    let age = trust.max_age_s.map_or("of any age".to_owned(), |most| format!("at most {} old", lasting(most)));
+    rows.push(("checkpoints".to_owned(), age));
     for issuer in trust.issuers() {
         let types: Vec<&str> = issuer.types.iter().map(String::as_str).collect();
+        let independence =
+            issuer.independence.map_or_else(String::new, |found| format!(", rebuilds as {}", found.name()));
         let until = issuer.until.map_or_else(String::new, |until| format!(", disowned from index {until}"));
         rows.push((
             format!("issuer {} {}", issuer.name, issuer.epoch),
-            format!("{} {}{until}", issuer.vkey.keyid(), types.join(" ")),
+            format!("{} {}{independence}{until}", issuer.vkey.keyid(), types.join(" ")),
         ));
     }
     for stream in trust.streams() {
-        let build = if stream.require_build { "build required" } else { "no build required" };
-        rows.push((format!("stream {} {}", stream.package_id, stream.channel), format!("{}, {build}", stream.issuer)));
+        rows.push((format!("stream {} {}", stream.package_id, stream.channel), asked_of(stream, trust).join("; ")));
     }
     rows
+}
+
+/// What an update of a stream must have, one clause each.
+fn asked_of(stream: &TrustedStream, trust: &TrustFile) -> Vec<String> {
+    let of = |kind: &str, list: Option<&BTreeSet<String>>| Vec::from_iter(trust.parties(kind, list)).join(", ");
+    let mut asked = vec![format!("released by {}", stream.issuer)];
+    if stream.min_release_seq > 0 {
+        asked.push(format!("release {} or later", stream.min_release_seq));
+    }
+    if stream.regional {
+        asked.push("may be for some regions alone".to_owned());
+    }
+    match stream.require_build {
+        true => asked.push(format!("a build of every file by {}", of("build", stream.builders.as_ref()))),
+        false => asked.push("no build".to_owned()),
+    }
+    let rebuilders = Vec::from_iter(trust.rebuilders(stream)).join(", ");
+    if stream.rebuilds > 0 {
+        asked.push(format!("every file rebuilt identically by {} of {rebuilders}", stream.rebuilds));
+    } else {
+        asked.push("no rebuild".to_owned());
+    }
+    match stream.different_max {
+        0 => asked.push("refused when anybody rebuilt it differently".to_owned()),
+        most => asked.push(format!("refused when more than {most} rebuilt it differently")),
+    }
+    if stream.require_review {
+        asked.push(format!("a review of the source by {}", of("code-review", stream.reviewers.as_ref())));
+    }
+    if stream.require_verdict {
+        asked.push(format!("a verdict PASSED of {}", of("verdict", stream.verdicts_by.as_ref())));
+    }
+    if let Some(wait) = stream.wait_s {
+        asked.push(format!("what is missing may come within {}", lasting(wait)));
+    }
+    asked
+}
+
+/// A length of time in its largest whole unit.
+fn lasting(seconds: u64) -> String {
+    let units = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
+    let (length, unit) = units.into_iter().find(|(length, _)| seconds.is_multiple_of(*length)).unwrap_or((1, "second"));
+    let count = seconds / length;
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
 fn show_parcel(text: &str) -> Shown {
@@ -417,6 +483,11 @@ mod tests {
             hashes: Vec::new(),
             checkpoint: checkpoint.clone().into_bytes(),
         };
+        let release = Bundle {
+            entries: vec![(LeafIndex::new(0), b"x".to_vec())],
+            hashes: Vec::new(),
+            checkpoint: checkpoint.clone().into_bytes(),
+        };
         let event = EventFile::unsigned(Value::object([]));
         let (event_id, event) = (event.id(), event.print());
         let bundle = encode_bundle([&b"x"[..], b"yz"].into_iter()).unwrap();
@@ -427,6 +498,7 @@ mod tests {
         };
         for (name, bytes, want) in [
             ("a", proof.print(), "proof"),
+            ("a", release.print(), "release"),
             ("a", checkpoint.into_bytes(), "checkpoint"),
             ("a", sign("hello\n").into_bytes(), "note"),
             ("a", event.into_bytes(), "event"),

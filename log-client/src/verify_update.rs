@@ -1,16 +1,19 @@
 //! `verify-update`: the offline verdict about a file and its proofs (cli.md; 90-verdict.md).
 //!
-//! Reads files, asks the clock once, calls one pure function, prints its answer. Not here: a socket; any decision.
+//! Reads files, asks the clock once, calls one pure function, raises the floor, prints the answer. Not here: a socket; any decision.
 
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
+use vitrine_spec::checkpoint::Origin;
+use vitrine_spec::floor::Floor;
 use vitrine_spec::hash::Hash;
-use vitrine_spec::limits::TLOG_PROOF_BYTES_MAX;
+use vitrine_spec::limits::{FLOOR_BYTES_MAX, RELEASE_BYTES_MAX, TLOG_PROOF_BYTES_MAX, WATCHED_BYTES_MAX};
 use vitrine_spec::trust::TrustFile;
-use vitrine_spec::verdict::{self, Outcome, Pins, PinsError, Proof, Verdict, Witnessing};
+use vitrine_spec::verdict::{self, Outcome, Pins, PinsError, Proof, Question, Verdict, Witnessing};
+use vitrine_spec::watched::Watched;
 
 use crate::clock;
 use crate::exit::{Exit, Failure};
@@ -25,6 +28,9 @@ const LIMIT: &str = "limit: ";
 /// Bytes of the judged file that are in memory at once.
 const BUFFER_BYTES: usize = 1 << 20;
 
+/// The file in which a watch leaves what it has read, in its state folder (94-watched.md).
+pub const WATCHED: &str = "watched";
+
 /// Arguments of `verify-update`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -33,9 +39,18 @@ pub struct Args {
     /// Folder with `policy` and `trust.toml` [default: /etc/vitrine, then the user's configuration folder]
     #[arg(long, value_name = "DIR")]
     trust: Option<PathBuf>,
-    /// A tlog-proof: of the update, and of its builds, rebuilds, reviews or revocation [default: FILE.tlog-proof]
+    /// A tlog-proof: of the update, and of its builds, rebuilds, reviews or revocation [default: FILE.tlog-proof, if there]
     #[arg(long = "proof", value_name = "F.tlog-proof")]
     proofs: Vec<PathBuf>,
+    /// A bundle: the update and what stands behind it in one file [default: FILE.vitrine, if there]
+    #[arg(long = "bundle", value_name = "F.vitrine")]
+    bundles: Vec<PathBuf>,
+    /// The state folder of `watch`: revocations, second digests and disowned events that it has read count
+    #[arg(long, value_name = "DIR")]
+    watch_state: Option<PathBuf>,
+    /// Remember in FILE the newest release of each stream that was verified, and refuse older ones
+    #[arg(long, value_name = "FILE")]
+    floor: Option<PathBuf>,
     /// The time to judge at: `now`, seconds since 1970, or 2026-11-24T08:00:00Z
     #[arg(long, value_name = "T", default_value = "now")]
     now: String,
@@ -55,17 +70,89 @@ pub fn run(args: Args, out: &Out) -> Exit {
 fn judge(args: &Args) -> Result<Verdict, Failure> {
     let now = clock::parse(&args.now)?;
     let pins = load_pins(args.trust.as_deref(), args.unwitnessed)?;
-    let beside = files::beside(&args.file, "tlog-proof");
-    let paths = if args.proofs.is_empty() { std::slice::from_ref(&beside) } else { args.proofs.as_slice() };
-    let mut proofs = Vec::with_capacity(paths.len());
-    for path in paths {
-        proofs.push((path.display().to_string(), files::read_judged(path, TLOG_PROOF_BYTES_MAX as u64)?));
+    let watched = args.watch_state.as_deref().map(load_watched).transpose()?;
+    let floor = args.floor.as_deref().map(|path| load_floor(path, &pins)).transpose()?;
+    let (proofs, bundles) = evidence(&args.file, &args.proofs, &args.bundles)?;
+    let verdict = judge_file(&args.file, &proofs, &bundles, &pins, now, floor.as_ref(), watched.as_ref())?;
+    if let (Some(path), Some(mut floor), Some(raise)) = (&args.floor, floor, &verdict.raise) {
+        let before = floor.clone();
+        floor.raise(raise);
+        if floor != before {
+            files::replace(path, floor.print().as_bytes())?;
+        }
     }
-    let (sha256, size) = digest(&args.file)?;
-    let name = args.file.file_name().map_or_else(|| "-".to_owned(), |name| name.to_string_lossy().into_owned());
+    Ok(verdict)
+}
+
+/// A file of evidence: its path, for messages, and its bytes.
+pub type Given = (String, Vec<u8>);
+
+/// The proofs and bundles of a file: those given, else those beside it, of which there is one at least.
+pub fn evidence(file: &Path, proofs: &[PathBuf], bundles: &[PathBuf]) -> Result<(Vec<Given>, Vec<Given>), Failure> {
+    let beside = [files::beside(file, "tlog-proof"), files::beside(file, "vitrine")];
+    let (mut proofs, mut bundles) = (proofs.to_vec(), bundles.to_vec());
+    if proofs.is_empty() && bundles.is_empty() {
+        let [proof, bundle] = &beside;
+        proofs.extend(proof.exists().then(|| proof.clone()));
+        bundles.extend(bundle.exists().then(|| bundle.clone()));
+        if proofs.is_empty() && bundles.is_empty() {
+            return Err(Failure::usage("proof.none", "there is neither a proof nor a bundle of this file")
+                .side("proof", proof.display())
+                .side("bundle", bundle.display())
+                .now("give --proof or --bundle; `log-client bundle` gets one from the log"));
+        }
+    }
+    let read = |paths: &[PathBuf], most: usize| -> Result<Vec<Given>, Failure> {
+        paths.iter().map(|path| Ok((path.display().to_string(), files::read_judged(path, most as u64)?))).collect()
+    };
+    Ok((read(&proofs, TLOG_PROOF_BYTES_MAX)?, read(&bundles, RELEASE_BYTES_MAX)?))
+}
+
+/// Hashes a file and asks the one question about it.
+pub fn judge_file(
+    path: &Path,
+    proofs: &[Given],
+    bundles: &[Given],
+    pins: &Pins,
+    now: u64,
+    floor: Option<&Floor>,
+    watched: Option<&Watched>,
+) -> Result<Verdict, Failure> {
+    let (sha256, size) = digest(path)?;
+    let name = path.file_name().map_or_else(|| "-".to_owned(), |name| name.to_string_lossy().into_owned());
+    let proofs = named(proofs);
+    let bundles = named(bundles);
     let file = verdict::File { name: &name, sha256, size };
-    let proofs: Vec<Proof<'_>> = proofs.iter().map(|(name, bytes)| Proof { name, bytes }).collect();
-    Ok(verdict::verify_update(&file, &proofs, &pins, Some(now)))
+    let (proofs, bundles) = (proofs.as_slice(), bundles.as_slice());
+    Ok(verdict::verify_update(&Question { file, proofs, bundles, pins, now: Some(now), floor, watched }))
+}
+
+fn named(given: &[Given]) -> Vec<Proof<'_>> {
+    given.iter().map(|(name, bytes)| Proof { name, bytes }).collect()
+}
+
+/// What a watch has read; a folder without it is exit 2.
+pub fn load_watched(dir: &Path) -> Result<Watched, Failure> {
+    let path = dir.join(WATCHED);
+    Watched::parse(&files::read_text(&path, WATCHED_BYTES_MAX as u64)?).map_err(|error| {
+        Failure::usage("watched.malformed", "this is not what `watch` leaves in its state folder")
+            .side("file", path.display())
+            .side("reason", error)
+    })
+}
+
+/// The floor in a file; one that is not there yet holds nothing.
+pub fn load_floor(path: &Path, pins: &Pins) -> Result<Floor, Failure> {
+    let malformed = |reason: String| {
+        Failure::usage("floor.malformed", "this is not a floor; remove it only to forget which releases were verified")
+            .side("file", path.display())
+            .side("reason", reason)
+    };
+    if !path.exists() {
+        let origin = Origin::new(&pins.trust().origin).map_err(|error| malformed(error.to_string()))?;
+        return Ok(Floor::nothing(origin));
+    }
+    Floor::parse(&files::read_text(path, FLOOR_BYTES_MAX as u64)?).map_err(|error| malformed(error.to_string()))
 }
 
 /// Policy and trust file of a trust folder, fitting each other; anything wrong with them is exit 2.
@@ -138,6 +225,19 @@ mod tests {
     use super::*;
     use vitrine_spec::verdict::Code;
 
+    fn args(file: PathBuf, trust: Option<PathBuf>) -> Args {
+        Args {
+            file,
+            trust,
+            proofs: Vec::new(),
+            bundles: Vec::new(),
+            watch_state: None,
+            floor: None,
+            now: "now".into(),
+            unwitnessed: false,
+        }
+    }
+
     fn verdict(code: Code) -> Verdict {
         let mut not_checked = vec!["charter: no proof of entry 0 was given".to_owned()];
         not_checked.extend(verdict::LIMITS.iter().map(|limit| format!("{LIMIT}{limit}")));
@@ -147,6 +247,7 @@ mod tests {
             reason: "reason".into(),
             checked: vec!["inclusion: entry 3 of 5".into()],
             not_checked,
+            raise: None,
         }
     }
 
@@ -188,7 +289,7 @@ mod tests {
         for length in [0, 1 << 10, TLOG_PROOF_BYTES_MAX as u64 + 1, 1 << 32] {
             std::fs::File::create(files::beside(&file, "tlog-proof")).unwrap().set_len(length).unwrap();
             let (file, trust) = (file.clone(), Some(dir.path().to_owned()));
-            let args = Args { file, trust, proofs: Vec::new(), now: "now".into(), unwitnessed: false };
+            let args = args(file, trust);
             assert_eq!(judge(&args).unwrap().code, Code::ProofMalformed, "{length}");
         }
     }

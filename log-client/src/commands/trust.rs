@@ -65,6 +65,21 @@ pub struct Init {
     /// Do not require a build of this stream's updates: what is released there is not built by the vendor
     #[arg(long = "without-build", value_name = "PACKAGE/CHANNEL")]
     without_build: Vec<String>,
+    /// Ask for so many identical rebuilds, by independent issuers, of every file that is built
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    rebuilds: u64,
+    /// Ask for a review of the source of every build
+    #[arg(long)]
+    require_review: bool,
+    /// Ask for a verdict PASSED about every file
+    #[arg(long)]
+    require_verdict: bool,
+    /// Where the machines are that verify: updates for other regions alone are refused
+    #[arg(long, value_name = "REGION")]
+    region: Option<String>,
+    /// Refuse what is shown in a checkpoint older than this
+    #[arg(long, value_name = "SECONDS")]
+    max_age_s: Option<u64>,
     /// Which of the log's signatures are needed
     #[arg(long, value_name = "both|pq|ed", default_value = "both", value_parser = ["both", "pq", "ed"])]
     log_keys: String,
@@ -192,7 +207,13 @@ fn trust_toml(args: &Init, pinned: &Fingerprint, charter: &Charter, state: &Stat
         charter.origin,
         args.log_keys,
     );
-    let mut streams: BTreeMap<(String, String), String> = BTreeMap::new();
+    if let Some(region) = &args.region {
+        let _ = writeln!(text, "region = {}", toml_text(region));
+    }
+    if let Some(most) = args.max_age_s {
+        let _ = writeln!(text, "max_age_s = {most}");
+    }
+    let mut streams: BTreeMap<(String, String), (String, bool)> = BTreeMap::new();
     let mut found: Vec<String> = Vec::new();
     for ((name, epoch), opened) in state.epochs() {
         found.push(name.to_string());
@@ -210,9 +231,13 @@ fn trust_toml(args: &Init, pinned: &Fingerprint, charter: &Charter, state: &Stat
         if let Some(disowned) = &opened.disowned {
             let _ = writeln!(text, "until = {}", disowned.after.get() + 1);
         }
+        if let Some(independence) = opened.open.as_ref().and_then(|open| open.independence) {
+            let _ = writeln!(text, "independence = \"{}\"", independence.name());
+        }
         if let (Some(open), None) = (&opened.open, &opened.closed) {
             for stream in &open.streams {
-                streams.insert((stream.package_id.clone(), stream.channel.to_string()), name.to_string());
+                let key = (stream.package_id.clone(), stream.channel.to_string());
+                streams.insert(key, (name.to_string(), stream.regional));
             }
         }
     }
@@ -225,7 +250,7 @@ fn trust_toml(args: &Init, pinned: &Fingerprint, charter: &Charter, state: &Stat
         }
     }
     let mut without: Vec<&str> = args.without_build.iter().map(String::as_str).collect();
-    for ((package_id, channel), issuer) in &streams {
+    for ((package_id, channel), (issuer, regional)) in &streams {
         let key = format!("{package_id}/{channel}");
         let require = !without.contains(&key.as_str());
         without.retain(|stream| *stream != key);
@@ -234,6 +259,18 @@ fn trust_toml(args: &Init, pinned: &Fingerprint, charter: &Charter, state: &Stat
             "\n[[stream]]\npackageId = {}\nchannel = \"{channel}\"\nissuer = \"{issuer}\"\nrequire_build = {require}\n",
             toml_text(package_id),
         );
+        if *regional {
+            text.push_str("regional = true\n");
+        }
+        if require && args.rebuilds > 0 {
+            let _ = writeln!(text, "rebuilds = {}", args.rebuilds);
+        }
+        if require && args.require_review {
+            text.push_str("require_review = true\n");
+        }
+        if args.require_verdict {
+            text.push_str("require_verdict = true\n");
+        }
     }
     if let Some(unknown) = without.first() {
         let known: Vec<String> = streams.keys().map(|(package, channel)| format!("{package}/{channel}")).collect();

@@ -8,7 +8,7 @@ use vitrine_spec::hash::Hash;
 use vitrine_spec::policy::Policy;
 use vitrine_spec::tlog_proof::TlogProof;
 use vitrine_spec::trust::TrustFile;
-use vitrine_spec::verdict::{File, Pins, Proof, Witnessing, verify_update};
+use vitrine_spec::verdict::{File, Pins, Proof, Question, Witnessing, verify_update};
 
 use crate::demo::product::{Product, log_product, open_issuers, update_file};
 use crate::demo::show::Show;
@@ -41,7 +41,7 @@ pub fn run(world: &World, rounds: u32) -> Result<(), String> {
     let file = File { name: "witness", sha256: Hash::of(b"witness"), size: 7 };
     let started = Instant::now();
     for _ in 0..rounds {
-        let verdict = verify_update(&file, &proofs, &pins, None);
+        let verdict = verify_update(&Question::new(file, &proofs, &pins, None));
         if verdict.outcome.word() != "verified" {
             return Err(format!("{:?}", verdict.reason));
         }

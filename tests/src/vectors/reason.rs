@@ -223,6 +223,11 @@ reasons!(
         Type,
         IssuerTwice,
         KeyTwice,
+        Region,
+        Independence,
+        StreamParty,
+        StreamQuorum,
+        StreamBuild,
         StreamTwice,
         StreamIssuer
     ],

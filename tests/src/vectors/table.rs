@@ -108,7 +108,7 @@ pub const ROWS: &[Row] = &[
     row(Ours, File("sealed/openings.json", &["cases/opening", "cases/leaf", "cases/expect"]), [0, 0, 48], sealed::openings),
     row(Ours, File("sealed/wraps.json", &["cases/seed", "cases/wrap", "texts/text", "seeds/text"]), [0, 0, 52], sealed::wraps),
     row(Ours, File("json/strict.json", &["cases/json", "cases/expect"]), [0, 0, 37], json::strict),
-    row(Ours, File("trust/files.json", &["cases/trust", "cases/expect"]), [0, 0, 28], verdict::trust),
+    row(Ours, File("trust/files.json", &["cases/trust", "cases/expect"]), [0, 0, 38], verdict::trust),
     row(Ours, File("trust/pins.json", &["cases/trust", "cases/policy", "cases/expect"]), [0, 0, 7], verdict::pinning),
     row(Ours, File("verdict/updates.json", &["proofs", "policy", "trust", "verdicts/code"]), [0, 0, 39], verdict::updates),
     row(Ours, File("refusals/statuses.json", &["codes/code", "codes/status", "codes/given_by"]), [0, 0, 41], verdict::statuses),

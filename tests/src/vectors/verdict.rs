@@ -7,7 +7,7 @@ use vitrine_spec::hash::Hash;
 use vitrine_spec::policy::Policy;
 use vitrine_spec::refusal::{CODES, WAIT_CODES};
 use vitrine_spec::trust::TrustFile;
-use vitrine_spec::verdict::{File, Pins, Proof, Witnessing, verify_update};
+use vitrine_spec::verdict::{File, Pins, Proof, Question, Witnessing, verify_update};
 
 use super::input::{Input, Outcome, array, member, number, text, word, words};
 use super::note::want;
@@ -65,7 +65,7 @@ pub(super) fn updates(input: &Input, report: &mut Report) -> Outcome {
         let judged = member(case, "file")?;
         let sha256 = Hash::from_hex(word(judged, "sha256")?).map_err(|error| error.to_string())?;
         let judged = File { name: word(judged, "name")?, sha256, size: number(judged, "size")? };
-        let verdict = verify_update(&judged, &given, &pins, case.get("now").and_then(Value::as_u64));
+        let verdict = verify_update(&Question::new(judged, &given, &pins, case.get("now").and_then(Value::as_u64)));
         report.same(id, "the verdict", &verdict.outcome.word(), &word(case, "verdict")?);
         let (wanted, got) = (word(case, "code")?, verdict.code.reason());
         report.named.insert(got.clone());
