@@ -1,4 +1,4 @@
-//! The command line of `log-server` (cli.md): keygen, init, serve, status, fsck, follow, and their exit codes.
+//! The command line of `log-server` (cli.md): keygen, init, serve, status, fsck, follow, dev, and their exit codes.
 //!
 //! Not here: what the commands do.
 
@@ -18,6 +18,7 @@ use vitrine_spec::hash::Hash;
 use vitrine_spec::tree::TreeSize;
 
 use crate::config::{BATCH_MILLIS_DEFAULT, Config, FREE_BYTES_MIN_DEFAULT};
+use crate::dev;
 use crate::follow;
 use crate::fsck;
 use crate::init;
@@ -62,6 +63,7 @@ enum Command {
     Status(Status),
     Fsck(Fsck),
     Follow(Follow),
+    Dev(Dev),
 }
 
 /// Make the log's keys (Ed25519 and ML-DSA-44) and its vault's key, and print their vkeys.
@@ -178,6 +180,21 @@ struct Follow {
     reader_key: Option<PathBuf>,
 }
 
+/// Run a log and three witnesses on this machine, to try everything: makes keys, charter, policies and trust file itself.
+///
+/// The keys of every party lie in one folder, so it proves nothing to anybody else: its name begins with `dev.`, and verdicts
+/// say so. Run it again on the same folder and it goes on. Ctrl-C ends the log and its witnesses, which are the program
+/// `witness` in the folder of this one.
+#[derive(Args)]
+struct Dev {
+    /// Its folder; made when missing.
+    #[arg(long, value_name = "DIR", default_value = "vitrine-dev")]
+    dir: PathBuf,
+    /// Address to listen on; where it did before when not given, and a free port of 127.0.0.1 the first time.
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+}
+
 /// Blanks, hyphens and capitals of a fingerprint do not matter.
 fn fingerprint(text: &str) -> Result<Hash, String> {
     let digits: String = text.chars().filter(|c| !matches!(c, ' ' | '-')).collect();
@@ -224,6 +241,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Status(args) => show_status(args, cli.json),
         Command::Fsck(args) => check(args, cli.json),
         Command::Follow(args) => copy(args, cli.json),
+        Command::Dev(args) => develop(args, cli.json),
     };
     match result {
         Ok(code) => ExitCode::from(code),
@@ -304,7 +322,7 @@ fn groups(hex: &str) -> String {
 }
 
 fn run_server(args: &Serve, json: bool) -> Result<u8, Failed> {
-    log_to_stderr(json);
+    log_to_stderr(json, "info");
     let config = Config {
         dir: args.dir.clone(),
         keys: args.keys.clone(),
@@ -328,8 +346,8 @@ fn run_server(args: &Serve, json: bool) -> Result<u8, Failed> {
     Ok(DONE)
 }
 
-fn log_to_stderr(json: bool) {
-    let filter = EnvFilter::try_from_env("VITRINE_LOG_LEVEL").unwrap_or_else(|_| EnvFilter::new("info"));
+fn log_to_stderr(json: bool, level: &str) {
+    let filter = EnvFilter::try_from_env("VITRINE_LOG_LEVEL").unwrap_or_else(|_| EnvFilter::new(level));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let set = if json {
         builder.json().try_init()
@@ -405,7 +423,7 @@ fn check(args: &Fsck, json: bool) -> Result<u8, Failed> {
 }
 
 fn copy(args: &Follow, json: bool) -> Result<u8, Failed> {
-    log_to_stderr(json);
+    log_to_stderr(json, "info");
     let options = follow::Options {
         from: args.from.clone(),
         dir: args.dir.clone(),
@@ -460,6 +478,34 @@ fn copy(args: &Follow, json: bool) -> Result<u8, Failed> {
     Ok(DONE)
 }
 
+fn develop(args: &Dev, json: bool) -> Result<u8, Failed> {
+    // What the log does all the time would hide what to type next.
+    log_to_stderr(json, "error");
+    let options = dev::Options { dir: args.dir.clone(), listen: args.listen };
+    let listening = |address: SocketAddr| say(&format!("log-server listening on http://{address}"));
+    let ready = move |ready: &dev::Ready| {
+        if json {
+            say(&json!({"origin": ready.origin, "url": ready.url, "dir": ready.dir, "next": ready.next}).to_string());
+            return;
+        }
+        say(&format!(
+            "{} is a DEVELOPMENT log: all keys are in {}, so it proves nothing to anybody else",
+            ready.origin,
+            ready.dir.display()
+        ));
+        let (package, channel) = dev::STREAM;
+        say(&format!(
+            "three witnesses, two are needed; open for builds, rebuilds, reviews, and updates of {package} {channel}: {}; for accesses: {}",
+            dev::ISSUER,
+            dev::ACCESS
+        ));
+        say(&format!("\nType next, in another terminal:\n  {}\n", ready.next.join("\n  ")));
+        say("Ctrl-C ends the log and its witnesses; the same command goes on where it was.");
+    };
+    dev::run(&options, listening, ready).map_err(|error| failed(error.exit_code(), error.stop())(&error))?;
+    Ok(DONE)
+}
+
 /// A progress bar on a terminal's stderr; nothing elsewhere.
 fn bar() -> ProgressBar {
     if !std::io::stderr().is_terminal() {
@@ -495,6 +541,8 @@ mod tests {
             "log-server serve --dir d --keys k --listen 127.0.0.1:0 --policy p --batch-ms 20 --min-free 1 --take-over --set-aside w1 --set-aside w2 --clock-was-wrong",
             "log-server status --url http://127.0.0.1:1 --json",
             "log-server fsck --dir d",
+            "log-server dev",
+            "log-server dev --dir d --listen 127.0.0.1:0",
             "log-server follow --from http://127.0.0.1:1 --dir d --policy p --reader-key k --charter 0123-4567-89ab-cdef-0123-4567-89AB-CDEF-0123-4567-89ab-cdef-0123-4567-89ab-cdef",
         ] {
             let parsed = Cli::try_parse_from(line.split(' '));

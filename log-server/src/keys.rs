@@ -156,7 +156,7 @@ impl LogKeys {
             let mut seed = [0; 32];
             getrandom::fill(&mut seed).map_err(|error| KeysError::Make(error.to_string()))?;
             let seed = Seed::new(name, kind, seed).map_err(|error| KeysError::Make(error.to_string()))?;
-            write_key(&folder.join(file), &seed)?;
+            write_private(&folder.join(file), &format!("{}\n", seed.private_text().as_str()))?;
         }
         sync_folders(folder).map_err(fail)?;
         LogKeys::load(folder)
@@ -249,11 +249,10 @@ impl std::fmt::Debug for LogKeys {
 }
 
 /// Writes a new key file, whole and durable under its name.
-fn write_key(path: &Path, seed: &Seed) -> Result<(), KeysError> {
+pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), KeysError> {
     let fail = |source| KeysError::File { path: path.display().to_string(), source };
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(fail)?;
-    let text = seed.private_text();
-    file.write_all(text.as_bytes()).and_then(|()| file.write_all(b"\n")).map_err(fail)?;
+    file.write_all(text.as_bytes()).map_err(fail)?;
     file.sync_all().map_err(fail)
 }
 

@@ -40,6 +40,7 @@ pub mod http;
 pub mod serve;
 pub mod status;
 pub mod follow;
+pub mod dev;
 pub mod cli;
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! Not here: what each of them does.
 
 use std::cell::Cell;
+use std::future::pending;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -199,6 +200,15 @@ pub fn read_policy(path: &Path, keys: &LogKeys, unwitnessed: bool) -> Result<(St
 
 /// Serves until SIGTERM or SIGINT. `listening` hears the address once connections are taken.
 pub fn serve(config: &Config, listening: impl FnOnce(SocketAddr)) -> Result<(), ServeError> {
+    serve_until(config, listening, pending())
+}
+
+/// The same, and ends as it does at SIGTERM once `stop` says why.
+pub fn serve_until(
+    config: &Config,
+    listening: impl FnOnce(SocketAddr),
+    stop: impl Future<Output = String>,
+) -> Result<(), ServeError> {
     let keys = Arc::new(LogKeys::load(&config.keys)?);
     let origin = keys.origin().to_string();
     let (policy_text, policy) = read_policy(&config.policy, &keys, config.unwitnessed)?;
@@ -289,7 +299,7 @@ pub fn serve(config: &Config, listening: impl FnOnce(SocketAddr)) -> Result<(), 
             .map_err(system("the writer's thread"))?;
         (served, ended, signals)
     };
-    let outcome = runtime.block_on(async { until_the_end(&view, &mailbox_in, &leave, ended, signals).await });
+    let outcome = runtime.block_on(async { until_the_end(&view, &mailbox_in, &leave, ended, signals, stop).await });
     if outcome.is_ok() {
         // Whoever waits for an answer gets it now; idle connections end at once.
         leave.send_replace(true);
@@ -323,6 +333,7 @@ async fn until_the_end(
     leave: &watch::Sender<bool>,
     mut ended: oneshot::Receiver<Result<(), ServeError>>,
     mut signals: Signals,
+    stop: impl Future<Output = String>,
 ) -> Result<(), ServeError> {
     let gone =
         || ServeError::System { what: "the writer's thread", reason: "it panicked; its message is above".to_owned() };
@@ -330,6 +341,7 @@ async fn until_the_end(
         result = &mut ended => return result.unwrap_or_else(|_| Err(gone())),
         _ = signals.terminate.recv() => tracing::info!("SIGTERM: publishing what was admitted, then leaving"),
         _ = signals.interrupt.recv() => tracing::info!("SIGINT: publishing what was admitted, then leaving"),
+        why = stop => tracing::error!("{why}: publishing what was admitted, then leaving"),
     }
     let ready = view.step() == Step::Ready;
     view.set_step(Step::Leaving);

@@ -73,6 +73,8 @@ pub enum Stop {
     FollowMisbehaved,
     /// `follow` needs a reader's key.
     FollowReader,
+    /// A development log lacks a witness, or could not open its issuers.
+    Development,
 }
 
 impl Stop {
@@ -111,6 +113,7 @@ impl Stop {
             Stop::FollowUnwitnessed => "follow.unwitnessed",
             Stop::FollowMisbehaved => "follow.misbehaved",
             Stop::FollowReader => "follow.reader",
+            Stop::Development => "dev",
         }
     }
 

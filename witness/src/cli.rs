@@ -78,6 +78,9 @@ pub struct ServeArgs {
     /// Accept the clock once, although times later than it were signed: after a jump ahead that was put right.
     #[arg(long)]
     clock_was_wrong: bool,
+    /// End as at SIGTERM when standard input ends too: whoever starts a witness and holds the other end leaves none behind.
+    #[arg(long)]
+    until_stdin_ends: bool,
 }
 
 /// Why the program ends with another code than 0.
@@ -311,10 +314,19 @@ async fn serve_on(args: &ServeArgs, witness: Arc<Witness>) -> Result<(), Failure
             reload_logs(&path, &reloading).await;
         }
     });
+    let (ended, mut abandoned) = tokio::sync::oneshot::channel();
+    if args.until_stdin_ends {
+        std::thread::spawn(move || {
+            // An error says as much as an end: nobody holds the other end any more.
+            let _ = io::copy(&mut io::stdin(), &mut io::sink());
+            let _ = ended.send(());
+        });
+    }
     let shutdown = async {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+            Ok(()) = &mut abandoned => {}
         }
         tracing::info!("ending: open requests are finished first");
     };
