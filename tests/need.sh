@@ -26,6 +26,12 @@ need_compiler() {
   [ ${#missing[@]} -eq 0 ] || need_packages "${missing[@]}"
 }
 
+# Python with venv and pip, by which a test brings programs that try the server. Without them that test says so; with CI set it fails.
+need_python() {
+  python3 -c 'import venv, ensurepip' 2>/dev/null && return
+  (need_packages python3 python3-venv) || [ -z "${CI:-}" ]
+}
+
 # PostgreSQL with pgaudit, of which a test makes a fresh audit log. Without it that test says so; with CI set it fails.
 need_postgres() {
   ls /usr/lib/postgresql/*/lib/pgaudit.so >/dev/null 2>&1 && return

@@ -1,24 +1,30 @@
 //! The routes of the log server and what they share: static reads, look-ups, submissions, attachments, sealed records (85-log.md).
 //!
-//! Reads are static files up to the published size; look-ups are conveniences whose answers carry proofs.
+//! Reads are static files up to the published size; look-ups are conveniences whose answers carry proofs. A route is
+//! registered together with its description, and there is no other way [S-47].
 //! Not here: connections (`listener`), the decision about a submission (`admission`).
 
+mod shapes;
 mod pieces;
 mod lookups;
 mod reads;
 mod submit;
 mod attachments;
 mod sealed;
+mod document;
 
+use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use axum::Router;
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{FromRequestParts, MatchedPath, Path, Query, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use tokio::sync::Semaphore;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::admission::Admission;
 use crate::attachments::Attachments;
@@ -104,32 +110,65 @@ impl App {
 
 /// All routes.
 pub fn router(app: Arc<App>) -> Router {
-    Router::new()
-        .route("/", get(reads::front))
-        .route("/checkpoint", get(reads::checkpoint))
-        .route("/tile/{*path}", get(reads::tile))
-        .route("/kept/{*path}", get(reads::kept))
-        .route("/policy", get(reads::policy))
-        .route("/charter", get(lookups::charter))
-        .route("/issuers/{name}", get(lookups::issuer))
-        .route("/proof/inclusion", get(lookups::inclusion))
-        .route("/proof/consistency", get(lookups::consistency))
-        .route("/events/{name}", get(lookups::event))
-        .route("/lookup", get(lookups::lookup))
-        .route("/events", post(submit::events))
-        .route("/attachments/{sha256}", get(attachments::get).put(attachments::put))
-        .route("/sealed/{range}", get(sealed::records))
-        .route("/metrics", get(reads::metrics))
-        .route("/healthz", get(reads::healthz))
-        .route("/readyz", get(reads::readyz))
+    routes()
+        .split_for_parts()
+        .0
         .fallback(nothing_here)
         .method_not_allowed_fallback(other_method)
         .layer(from_fn_with_state(Arc::clone(&app), counted))
         .with_state(app)
 }
 
+/// Every route with its description, which `routes!` does not compile without.
+fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::with_openapi(document::base())
+        .routes(routes!(reads::front))
+        .routes(routes!(document::paths))
+        .routes(routes!(document::openapi))
+        .routes(routes!(reads::checkpoint))
+        .routes(routes!(reads::tile))
+        .routes(routes!(reads::kept))
+        .routes(routes!(reads::policy))
+        .routes(routes!(lookups::charter))
+        .routes(routes!(lookups::issuer))
+        .routes(routes!(lookups::inclusion))
+        .routes(routes!(lookups::consistency))
+        .routes(routes!(lookups::event))
+        .routes(routes!(lookups::lookup))
+        .routes(routes!(submit::events))
+        .routes(routes!(attachments::get, attachments::put))
+        .routes(routes!(sealed::records))
+        .routes(routes!(reads::metrics))
+        .routes(routes!(reads::healthz))
+        .routes(routes!(reads::readyz))
+}
+
+/// The part of the path that a route leaves open.
+struct Part(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Part {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Part, Problem> {
+        let part = Path::<String>::from_request_parts(parts, state).await;
+        part.map(|Path(part)| Part(part)).map_err(|rejection| Problem::request(rejection.body_text()))
+    }
+}
+
+/// The members of the query.
+struct Fields(HashMap<String, String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Fields {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Fields, Problem> {
+        let query = Query::<HashMap<String, String>>::from_request_parts(parts, state).await;
+        query.map(|Query(query)| Fields(query)).map_err(|rejection| Problem::request(rejection.body_text()))
+    }
+}
+
 async fn nothing_here(request: Request) -> Problem {
-    let problem = Problem::not_found("no such path; the paths are at /");
+    let problem = Problem::not_found("no such path; the paths are at /paths");
     let path = request.uri().path();
     if path.starts_with("/tile/") || path.starts_with("/kept/") { problem.no_store() } else { problem }
 }

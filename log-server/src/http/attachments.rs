@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::body::{Body, HttpBody as _};
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
@@ -19,18 +19,29 @@ use vitrine_spec::words;
 
 use super::lookups::indexed;
 use super::pieces::{self, Source};
+use super::shapes::{LookUps, NotFound, Put, Puts, Wrong};
 use super::submit::{off_thread, reserve};
-use super::{App, FOR_EVER, JSON, OCTETS, answer};
+use super::{App, FOR_EVER, JSON, OCTETS, Part, answer};
 use crate::attachments::{Attachments, PutError, Putting};
 use crate::config::{ATTACHMENT_BUFFER_BYTES, ATTACHMENT_WAIT, BODY_WAIT};
 use crate::metrics::Outcome;
 use crate::problem::Problem;
 use crate::time::Time;
 
-/// Takes an attachment of an open issuer.
+/// Put a document behind events into the log, as an open issuer
+#[utoipa::path(put, path = "/attachments/{sha256}", tag = "submit",
+    params(("sha256" = String, Path, description = "SHA-256 of the document, 64 lowercase digits")),
+    request_body(content = [u8], content_type = "application/octet-stream"),
+    security(("dsse" = [])),
+    responses(
+        (status = 200, description = "it is here already", content_type = "application/json", body = Put),
+        (status = 201, description = "it is stored durably", content_type = "application/json", body = Put),
+        Puts,
+    ),
+)]
 pub(super) async fn put(
     State(app): State<Arc<App>>,
-    Path(name): Path<String>,
+    Part(name): Part,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -156,8 +167,15 @@ impl Source for FromDisk {
     }
 }
 
-/// The attachment, once a published event names it.
-pub(super) async fn get(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, Problem> {
+/// A document behind an event, once a published event names it
+#[utoipa::path(get, path = "/attachments/{sha256}", tag = "look up",
+    params(("sha256" = String, Path, description = "SHA-256 of the document, 64 lowercase digits")),
+    responses(
+        (status = 200, description = "the document", content_type = "application/octet-stream", body = [u8]),
+        LookUps, NotFound, Wrong,
+    ),
+)]
+pub(super) async fn get(State(app): State<Arc<App>>, Part(name): Part) -> Result<Response, Problem> {
     let sha256 = digest(&name)?;
     let published = indexed(&app).await?;
     let size = app

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Map, Value, json};
@@ -19,16 +19,27 @@ use vitrine_spec::text::{b64, decimal};
 use vitrine_spec::tlog_proof;
 use vitrine_spec::tree::{LeafIndex, TreeSize};
 
-use super::{App, BRIEF, FOR_EVER, JSON, OCTETS, TEXT, answer};
+use super::shapes::{Charter, Consistency, Found, Inclusion, Issuer, LookUps, NotFound, Reads, Wrong};
+use super::{App, BRIEF, FOR_EVER, Fields, JSON, OCTETS, Part, TEXT, answer};
 use crate::config::INDEX_WAIT;
 use crate::index::Index;
 use crate::log::Published;
 use crate::problem::Problem;
 
-type Fields = HashMap<String, String>;
+type Query = HashMap<String, String>;
 
-/// `GET /proof/inclusion?index=&size=`: the size defaults to the published one.
-pub(super) async fn inclusion(State(app): State<Arc<App>>, Query(query): Query<Fields>) -> Result<Response, Problem> {
+/// The audit path of an entry
+#[utoipa::path(get, path = "/proof/inclusion", tag = "look up",
+    params(
+        ("index" = u64, Query, description = "the entry", example = 0),
+        ("size" = Option<u64>, Query, description = "the tree; the published one when it is left out"),
+    ),
+    responses(
+        (status = 200, description = "the path", content_type = "application/json", body = Inclusion),
+        Reads, NotFound, Wrong,
+    ),
+)]
+pub(super) async fn inclusion(State(app): State<Arc<App>>, Fields(query): Fields) -> Result<Response, Problem> {
     only(&query, &["index", "size"])?;
     let published = app.view.published().size;
     let index = number(&query, "index")?.ok_or_else(|| Problem::request("`index` is missing"))?;
@@ -52,8 +63,18 @@ pub(super) async fn inclusion(State(app): State<Arc<App>>, Query(query): Query<F
     Ok(answer(JSON, FOR_EVER, format!("{body}\n")))
 }
 
-/// `GET /proof/consistency?from=&to=`: `to` defaults to the published size.
-pub(super) async fn consistency(State(app): State<Arc<App>>, Query(query): Query<Fields>) -> Result<Response, Problem> {
+/// The consistency proof between two sizes
+#[utoipa::path(get, path = "/proof/consistency", tag = "look up",
+    params(
+        ("from" = u64, Query, description = "the smaller size", example = 1),
+        ("to" = Option<u64>, Query, description = "the larger one; the published one when it is left out"),
+    ),
+    responses(
+        (status = 200, description = "the proof", content_type = "application/json", body = Consistency),
+        Reads, NotFound, Wrong,
+    ),
+)]
+pub(super) async fn consistency(State(app): State<Arc<App>>, Fields(query): Fields) -> Result<Response, Problem> {
     only(&query, &["from", "to"])?;
     let published = app.view.published().size;
     let from = number(&query, "from")?.ok_or_else(|| Problem::request("`from` is missing"))?;
@@ -74,8 +95,17 @@ pub(super) async fn consistency(State(app): State<Arc<App>>, Query(query): Query
     Ok(answer(JSON, FOR_EVER, format!("{body}\n")))
 }
 
-/// `GET /events/<i>`: the entry; `GET /events/<i>.tlog-proof`: its proof in the published checkpoint, with the leaf.
-pub(super) async fn event(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, Problem> {
+/// An entry `<i>`, or `<i>.tlog-proof`: its proof in the published checkpoint, with the leaf
+#[utoipa::path(get, path = "/events/{name}", tag = "look up",
+    params(("name" = String, Path, description = "an index, or one with .tlog-proof behind it", example = "0.tlog-proof")),
+    responses(
+        (status = 200, description = "the leaf, or the proof (C2SP tlog-proof)", content(
+            ([u8] = "application/octet-stream"), (String = "text/plain"),
+        )),
+        Reads, NotFound, Wrong,
+    ),
+)]
+pub(super) async fn event(State(app): State<Arc<App>>, Part(name): Part) -> Result<Response, Problem> {
     let (digits, with_proof) = match name.strip_suffix(".tlog-proof") {
         Some(digits) => (digits, true),
         None => (name.as_str(), false),
@@ -109,8 +139,26 @@ enum Wanted {
     Position(String, u32, u64),
 }
 
-/// `GET /lookup`: one of `sha256`, `purl`, `event_id`, `attachment` (the first event that names it), or `issuer`, `epoch` and `seq`.
-pub(super) async fn lookup(State(app): State<Arc<App>>, Query(query): Query<Fields>) -> Result<Response, Problem> {
+/// Entries by digest, purl, event or place, each with its proof
+///
+/// Exactly one of `sha256`, `purl`, `event_id`, `attachment` (the first event that names it), or `issuer`, `epoch` and `seq`
+/// together.
+#[utoipa::path(get, path = "/lookup", tag = "look up",
+    params(
+        ("sha256" = Option<String>, Query, description = "a file"),
+        ("purl" = Option<String>, Query, description = "a product with its version"),
+        ("event_id" = Option<String>, Query, description = "an event of a type that is not sealed"),
+        ("attachment" = Option<String>, Query, description = "the SHA-256 of an attachment"),
+        ("issuer" = Option<String>, Query, description = "an issuer"),
+        ("epoch" = Option<u32>, Query, description = "its epoch"),
+        ("seq" = Option<u64>, Query, description = "the place in its chain"),
+    ),
+    responses(
+        (status = 200, description = "what was found", content_type = "application/json", body = Found),
+        LookUps, Wrong,
+    ),
+)]
+pub(super) async fn lookup(State(app): State<Arc<App>>, Fields(query): Fields) -> Result<Response, Problem> {
     let wanted = wanted(&query)?;
     let published = indexed(&app).await?;
     let body = app
@@ -129,7 +177,7 @@ pub(super) async fn lookup(State(app): State<Arc<App>>, Query(query): Query<Fiel
     Ok(answer(JSON, BRIEF, format!("{body}\n")))
 }
 
-fn wanted(query: &Fields) -> Result<Wanted, Problem> {
+fn wanted(query: &Query) -> Result<Wanted, Problem> {
     let one = |name: &str| query.get(name).filter(|_| query.len() == 1);
     if let Some(digest) = one("sha256") {
         let digest = Hash::from_hex(digest).map_err(|error| Problem::request(format!("sha256: {error}")))?;
@@ -182,14 +230,25 @@ fn below(found: Vec<LeafIndex>, size: TreeSize) -> (Vec<LeafIndex>, bool) {
     (inside, more)
 }
 
-/// `GET /issuers/<name>`: where its chain and its streams stand, each with leaf and proof.
-pub(super) async fn issuer(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, Problem> {
+/// Where an issuer's chain and its streams stand, each with leaf and proof
+#[utoipa::path(get, path = "/issuers/{name}", tag = "look up",
+    params(("name" = String, Path, description = "the issuer", example = "operator")),
+    responses(
+        (status = 200, description = "the issuer", content_type = "application/json", body = Issuer),
+        LookUps, NotFound, Wrong,
+    ),
+)]
+pub(super) async fn issuer(State(app): State<Arc<App>>, Part(name): Part) -> Result<Response, Problem> {
     indexed(&app).await?;
     let body = app.reading(move |app| issuer_body(app, &name)).await?;
     Ok(answer(JSON, BRIEF, format!("{body}\n")))
 }
 
-/// `GET /charter`: the charter in force and the first one, whose event_id is the fingerprint.
+/// The charter in force and the first one, whose event_id is the fingerprint
+#[utoipa::path(get, path = "/charter", tag = "look up", responses(
+    (status = 200, description = "both, with proofs", content_type = "application/json", body = Charter),
+    LookUps, NotFound,
+))]
 pub(super) async fn charter(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     let body = app.reading(charter_body).await?;
     Ok(answer(JSON, BRIEF, format!("{body}\n")))
@@ -362,7 +421,7 @@ fn base64(hashes: &[Hash]) -> Vec<String> {
     hashes.iter().map(Hash::to_string).collect()
 }
 
-fn only(query: &Fields, names: &[&str]) -> Result<(), Problem> {
+fn only(query: &Query, names: &[&str]) -> Result<(), Problem> {
     match query.keys().find(|key| !names.contains(&key.as_str())) {
         Some(other) => {
             Err(Problem::request(format!("`{other}` is no member of this query, which takes {}", names.join(", "))))
@@ -371,7 +430,7 @@ fn only(query: &Fields, names: &[&str]) -> Result<(), Problem> {
     }
 }
 
-fn number(query: &Fields, name: &str) -> Result<Option<u64>, Problem> {
+fn number(query: &Query, name: &str) -> Result<Option<u64>, Problem> {
     query.get(name).map(|text| decimal(text).map_err(|error| Problem::request(format!("{name}: {error}")))).transpose()
 }
 

@@ -5,37 +5,64 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use vitrine_spec::checkpoint::SignedCheckpoint;
 use vitrine_spec::tiles::{self, parse_path};
 
-use super::{App, BRIEF, FOR_EVER, JSON, OCTETS, TEXT, answer};
+use super::shapes::{NotFound, Readiness, Reads};
+use super::{App, BRIEF, FOR_EVER, JSON, OCTETS, Part, TEXT, answer};
 use crate::problem::Problem;
 use crate::reader::ReadError;
 use crate::time::Time;
 use crate::view::Step;
 
+/// The published checkpoint with its cosignatures
+#[utoipa::path(get, path = "/checkpoint", tag = "read", responses(
+    (status = 200, description = "a signed note (C2SP tlog-checkpoint)", content_type = "text/plain", body = String),
+))]
 pub(super) async fn checkpoint(State(app): State<Arc<App>>) -> Response {
     answer(TEXT, BRIEF, app.view.published().note.clone())
 }
 
+/// The policy of this server: whom it asks, and how many must have answered
+#[utoipa::path(get, path = "/policy", tag = "read", responses(
+    (status = 200, description = "a policy (C2SP tlog-policy)", content_type = "text/plain", body = String),
+))]
 pub(super) async fn policy(State(app): State<Arc<App>>) -> Response {
     answer(TEXT, BRIEF, app.view.policy.clone())
 }
 
+/// What the server counts
+#[utoipa::path(get, path = "/metrics", tag = "operate", responses(
+    (status = 200, description = "OpenMetrics", content_type = "application/openmetrics-text", body = String),
+))]
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
     answer("application/openmetrics-text; version=1.0.0; charset=utf-8", "no-store", app.view.metrics.text())
 }
 
+/// Whether the process answers
+#[utoipa::path(get, path = "/healthz", tag = "operate", responses(
+    (status = 200, description = "the word ok", content_type = "text/plain", body = String),
+))]
 pub(super) async fn healthz() -> Response {
     answer(TEXT, "no-store", "ok\n")
 }
 
-/// A tile or bundle whose end is at or below the published size; everything else is not there (yet) [S-22].
-pub(super) async fn tile(State(app): State<Arc<App>>, Path(path): Path<String>) -> Result<Response, Problem> {
+/// A tile, or with `entries/` a bundle
+///
+/// What ends at or below the published size; everything else is not there (yet) [S-22]. The path is `<L>/<N>[.p/<W>]` or
+/// `entries/<N>[.p/<W>]` (C2SP tlog-tiles).
+#[utoipa::path(get, path = "/tile/{*path}", tag = "read",
+    params(("path" = String, Path, description = "the rest of the path, slashes included", example = "0/000.p/1")),
+    responses(
+        (status = 200, description = "hashes, or entries behind their lengths", content_type = "application/octet-stream", body = [u8]),
+        Reads, NotFound,
+    ),
+)]
+pub(super) async fn tile(State(app): State<Arc<App>>, Part(path): Part) -> Result<Response, Problem> {
     let path = format!("tile/{path}");
     let parsed = parse_path(&path).map_err(|error| Problem::not_found(format!("{path}: {error}")).no_store())?;
     let end = match &parsed {
@@ -62,8 +89,15 @@ pub(super) async fn tile(State(app): State<Arc<App>>, Path(path): Path<String>) 
     Ok(answer(OCTETS, FOR_EVER, bytes))
 }
 
-/// The first checkpoint published in a UTC hour [S-7].
-pub(super) async fn kept(State(app): State<Arc<App>>, Path(path): Path<String>) -> Result<Response, Problem> {
+/// The first checkpoint published in a UTC hour, `<YYYY>/<MM>/<DD>/<HH>` [S-7]
+#[utoipa::path(get, path = "/kept/{*path}", tag = "read",
+    params(("path" = String, Path, description = "the hour, slashes included", example = "2026/11/21/16")),
+    responses(
+        (status = 200, description = "a signed note (C2SP tlog-checkpoint)", content_type = "text/plain", body = String),
+        Reads, NotFound,
+    ),
+)]
+pub(super) async fn kept(State(app): State<Arc<App>>, Part(path): Part) -> Result<Response, Problem> {
     let none = |path: &str| Problem::not_found(format!("kept/{path}: no checkpoint was kept for that hour")).no_store();
     let hour = Time::of_hour(&path).ok_or_else(|| none(&path))?;
     let note = app
@@ -78,7 +112,11 @@ pub(super) async fn kept(State(app): State<Arc<App>>, Path(path): Path<String>) 
     }
 }
 
-/// What the server waits for, and how the witnesses stand.
+/// What the server waits for, and how the witnesses stand
+#[utoipa::path(get, path = "/readyz", tag = "operate", responses(
+    (status = 200, description = "events are admitted", content_type = "application/json", body = Readiness),
+    (status = 503, description = "they are not", content_type = "application/json", body = Readiness),
+))]
 pub(super) async fn readyz(State(app): State<Arc<App>>) -> Response {
     let view = &app.view;
     let step = view.step();
@@ -107,7 +145,10 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> Response {
     (status, answer(JSON, "no-store", format!("{body}\n"))).into_response()
 }
 
-/// What this is and where everything is, for a person.
+/// What this is, for a person
+#[utoipa::path(get, path = "/", tag = "read", responses(
+    (status = 200, description = "a page", content_type = "text/plain", body = String),
+))]
 pub(super) async fn front(State(app): State<Arc<App>>) -> Response {
     let view = &app.view;
     let mut text = String::new();
@@ -117,24 +158,7 @@ pub(super) async fn front(State(app): State<Arc<App>>) -> Response {
     if view.unwitnessed {
         let _ = writeln!(text, "UNWITNESSED: the policy of this server asks no witness");
     }
-    text.push_str(PATHS);
+    text.push('\n');
+    text.push_str(super::document::PATHS_TEXT.as_str());
     answer(TEXT, BRIEF, text)
 }
-
-const PATHS: &str = "
-  GET  /checkpoint                        the published checkpoint with its cosignatures
-  GET  /tile/<L>/<N>[.p/<W>]              hashes (C2SP tlog-tiles)
-  GET  /tile/entries/<N>[.p/<W>]          entries
-  GET  /kept/<YYYY>/<MM>/<DD>/<HH>        the first checkpoint of that hour (UTC)
-  GET  /charter  /policy  /issuers/<name> who runs and uses this log
-  GET  /events/<i>  /events/<i>.tlog-proof
-  GET  /lookup?sha256=|purl=|event_id=|attachment=|issuer=&epoch=&seq=
-  GET  /proof/inclusion?index=&size=      GET /proof/consistency?from=&to=
-  POST /events[?check=1]                  submit a signed event (application/json) or many (application/x-ndjson)
-  GET  /sealed/<i>-<j>                    sealed records, for the charter's readers (Authorization: DSSE)
-  GET  /attachments/<sha256>              a document behind an event; PUT by an open issuer (Authorization: DSSE)
-  GET  /healthz  /readyz  /metrics        operate
-
-What a look-up returns is proven, what it leaves out is not. Trust comes from pinned keys and the charter's
-fingerprint, never from this server.
-";

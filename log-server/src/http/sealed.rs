@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use tokio::sync::OwnedSemaphorePermit;
@@ -21,8 +21,9 @@ use vitrine_spec::words;
 use super::attachments::authorization;
 use super::lookups::{self, indexed};
 use super::pieces::{self, Patience, Source};
+use super::shapes::SealedReads;
 use super::submit::{off_thread, wait};
-use super::{App, OCTETS, answer};
+use super::{App, OCTETS, Part, answer};
 use crate::admission::NotTaken;
 use crate::config::{SEALED_PIECE_BYTES, SEALED_PIECE_WAIT, SEALED_READS_MAX};
 use crate::index::Index;
@@ -39,10 +40,24 @@ pub(crate) const ACCESS: &str = "vitrine-access";
 /// Its sealed record, in base64.
 pub(crate) const ACCESS_RECORD: &str = "vitrine-access-record";
 
-/// Sealed records of a range of entries, in order [S-43].
+/// Sealed records `<i>-<j>`, the last not included, for the charter's readers [S-43]
+///
+/// The read itself is an access that the log records before a byte leaves.
+#[utoipa::path(get, path = "/sealed/{range}", tag = "look up",
+    params(("range" = String, Path, description = "the first entry and the end", example = "0-1")),
+    security(("dsse" = [])),
+    responses(
+        (status = 200, description = "per record its index (u64, big-endian), length (u32) and bytes", content_type = "application/octet-stream",
+            body = [u8], headers(
+                ("vitrine-access" = u64, description = "the entry of the access that this answer caused"),
+                ("vitrine-access-record" = String, description = "its sealed record, base64"),
+            )),
+        SealedReads,
+    ),
+)]
 pub(super) async fn records(
     State(app): State<Arc<App>>,
-    Path(range): Path<String>,
+    Part(range): Part,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let answered = read(&app, &range, &headers).await;

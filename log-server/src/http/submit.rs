@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::{Body, HttpBody as _};
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
@@ -21,7 +21,8 @@ use vitrine_spec::text::b64;
 use vitrine_spec::tlog_proof;
 use vitrine_spec::tree::LeafIndex;
 
-use super::{App, JSON, TEXT, answer};
+use super::shapes::{Checked, Submission, Submissions};
+use super::{App, Fields, JSON, TEXT, answer};
 use crate::admission::{Admission, NotTaken, Place};
 use crate::config::BODY_WAIT;
 use crate::log::Published;
@@ -44,9 +45,25 @@ impl Form {
     }
 }
 
+/// Submit a signed event (application/json) or many (application/x-ndjson)
+///
+/// One event is answered with its tlog-proof, of which `200` says that it was logged before. Lines are answered line by line, each
+/// with its place or its problem, and the checkpoint that covers all of them at the end. With `check=1` one event is judged and
+/// nothing is written; signatures may be missing.
+#[utoipa::path(post, path = "/events", tag = "submit",
+    params(("check" = Option<u8>, Query, description = "only judge one event", minimum = 1, maximum = 1)),
+    request_body(content((Submission = "application/json"), (String = "application/x-ndjson"))),
+    responses(
+        (status = 200, description = "logged before; the answers of lines; or what `check=1` says", content(
+            (String = "text/plain"), (String = "application/x-ndjson"), (Checked = "application/json"),
+        )),
+        (status = 201, description = "logged: the proof", content_type = "text/plain", body = String),
+        Submissions,
+    ),
+)]
 pub(super) async fn events(
     State(app): State<Arc<App>>,
-    Query(query): Query<HashMap<String, String>>,
+    Fields(query): Fields,
     headers: HeaderMap,
     body: Body,
 ) -> Response {

@@ -36,6 +36,7 @@ use crate::view::{self, View};
 use crate::witnesses::{self, Witnesses};
 use crate::writer::{self, Wake, Writer};
 
+mod described;
 mod documents;
 mod following;
 mod sealed;
@@ -75,6 +76,10 @@ struct Answer {
 impl Answer {
     fn text(&self) -> String {
         String::from_utf8(self.body.clone()).unwrap()
+    }
+
+    fn text_lossy(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
     }
 
     fn json(&self) -> Value {
