@@ -67,10 +67,10 @@ fn a_running_log_answers_nothing_that_its_document_does_not_tell() {
     }
     let config = settings().join("schemathesis.toml");
     let tries = |document: &str, more: &[&str]| {
-        let fixed = ["--config-file", config.to_str().unwrap(), "run", document, "--url", &url, "--max-time", SECONDS];
+        let fixed = ["--config-file", config.to_str().unwrap(), "run", document, "--url", &url];
         run(directory.path(), program.to_str().unwrap(), fixed.iter().chain(more)).unwrap()
     };
-    let tried = tries(&format!("{url}/openapi.json"), &["--continue-on-failure"]);
+    let tried = tries(&format!("{url}/openapi.json"), &["--continue-on-failure", "--max-time", SECONDS]);
     assert_eq!(tried.code, Some(0), "{}\n{}", tried.out, tried.err);
     // The same program finds a status that a document leaves out.
     let mut less: serde_json::Value =
@@ -78,9 +78,12 @@ fn a_running_log_answers_nothing_that_its_document_does_not_tell() {
     let responses = less.pointer_mut("/paths/~1issuers~1{name}/get/responses").unwrap().as_object_mut().unwrap();
     assert!(responses.remove("404").is_some());
     world.write("less.json", less.to_string()).unwrap();
-    let found = tries(world.path("less.json").to_str().unwrap(), &["--include-path", "/issuers/{name}"]);
+    let found = tries(
+        world.path("less.json").to_str().unwrap(),
+        &["--include-path", "/issuers/{name}", "--max-failures", "1", "--max-time", "5"],
+    );
     assert_eq!(found.code, Some(1), "{}\n{}", found.out, found.err);
-    assert!(found.out.contains("Undocumented HTTP status code"), "{}", found.out);
+    assert!(found.out.contains("Undocumented status code"), "{}", found.out);
     assert_eq!(http::get(&format!("{url}/healthz")).unwrap().0, 200, "it lives");
     world.stop().unwrap();
 }
