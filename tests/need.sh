@@ -42,3 +42,20 @@ need_postgres() {
 need_groff() {
   command -v groff >/dev/null || (need_packages groff-base) || [ -z "${CI:-}" ]
 }
+
+# What builds the Debian packages and installs them into a folder in a test; the argument is the target folder. Without it
+# that test says so; with CI set it fails.
+need_packaging() {
+  local missing=()
+  command -v dpkg-shlibdeps >/dev/null || missing+=(dpkg-dev)
+  command -v fakeroot >/dev/null || missing+=(fakeroot)
+  command -v systemd-analyze >/dev/null || missing+=(systemd)
+  { { [ ${#missing[@]} -eq 0 ] || (need_packages "${missing[@]}"); } && need_cargo_deb "$1"; } || [ -z "${CI:-}" ]
+}
+
+# cargo-deb, in the tools folder of the target folder given.
+need_cargo_deb() {
+  [ -x "$1/tools/bin/cargo-deb" ] && return
+  cargo install --locked --root "$1/tools" --target-dir "$1/tools/build" cargo-deb@3.8.0
+  rm -rf "$1/tools/build"
+}
