@@ -60,7 +60,8 @@ enum Command {
     Rebuild(rebuild::Rebuild),
     /// Own one issuer's chain for many workers: each access is logged before it is made
     Gateway(Box<crate::gateway::Gateway>),
-    /// Log what other systems recorded: accesses from CloudTrail, CSV, PostgreSQL with pgaudit
+    /// Log what other systems recorded: accesses from CloudTrail, CSV, PostgreSQL with pgaudit; builds from SLSA provenance
+    #[command(subcommand)]
     Import(import::Import),
     /// Say what anything is: proof, checkpoint, note, event, policy, trust file, key, tile, bundle; verifies nothing
     Show(show::Show),
@@ -161,6 +162,10 @@ mod tests {
             "open",
             "opening verify",
             "gateway",
+            "import cloudtrail",
+            "import csv",
+            "import pgaudit",
+            "import slsa",
             "verify-update",
             "audit",
         ] {

@@ -67,6 +67,8 @@ pub(crate) enum Bend {
     NoWitness,
     /// A page instead of an answer.
     Page,
+    /// A look-up says that its entries are the first one of the log.
+    Misplaced,
 }
 
 /// The log.
@@ -607,7 +609,10 @@ impl Remote for World {
         };
         let found: Vec<usize> =
             self.events.borrow().iter().enumerate().filter(|(_, event)| is_wanted(event)).map(|(at, _)| at).collect();
-        let entries: Vec<_> = found.into_iter().map(|index| self.entry_json(index)).collect();
+        let mut entries: Vec<_> = found.into_iter().map(|index| self.entry_json(index)).collect();
+        if self.bends.borrow_mut().pop_front_if(|bend| *bend == Bend::Misplaced).is_some() {
+            entries.iter_mut().for_each(|entry| entry["index"] = 0.into());
+        }
         let body = json!({"checkpoint": String::from_utf8(self.note(None)).unwrap(), "entries": entries});
         Ok(body.to_string().into_bytes())
     }

@@ -1,17 +1,18 @@
 //! `import`: records of CloudTrail, of CSV, of PostgreSQL with pgaudit into a log, each once (cli.md; docs/import.md).
 //!
-//! Reads arguments and files' names, runs, reports. Not here: what a record says (`import::*`).
+//! Reads arguments and files' names, runs, reports. Not here: what a record says (`import::*`), builds (`import_slsa`).
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand};
 use serde_json::{Map, Value as Json, json};
 use vitrine_spec::fields::Field;
 use vitrine_spec::hash::Hash;
 use vitrine_spec::words::Name;
 
+use super::import_slsa;
 use crate::clock;
 use crate::deliver::Clock;
 use crate::exit::{Exit, Failure};
@@ -29,15 +30,25 @@ use crate::readers;
 use crate::spool::{self, Spool};
 
 /// `import`.
+#[derive(Debug, Subcommand)]
+pub enum Import {
+    /// Accesses from AWS CloudTrail
+    Cloudtrail(Records),
+    /// Accesses from CSV with a header line
+    Csv(Records),
+    /// Accesses from PostgreSQL with pgaudit, log_destination = jsonlog
+    Pgaudit(Records),
+    /// Builds from artifacts with their SLSA provenance
+    Slsa(import_slsa::Slsa),
+}
+
+/// `import` of records.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 What a source does not say is UNKNOWN or null, and counted; what becomes no event is named with its reason. The same command
 run again logs nothing twice: a file is recognised by its content, also when it was renamed, packed or written on since then.
 Exit 1 means that records could not be read; everything else was logged.")]
-pub struct Import {
-    /// What wrote the files
-    #[arg(value_enum)]
-    kind: Source,
+pub struct Records {
     /// The log
     #[arg(long, value_name = "URL", required_unless_present = "dry_run")]
     log: Option<String>,
@@ -85,17 +96,6 @@ pub struct Import {
     files: Vec<PathBuf>,
 }
 
-/// The kinds of sources.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Source {
-    /// AWS CloudTrail
-    Cloudtrail,
-    /// CSV with a header line
-    Csv,
-    /// PostgreSQL with pgaudit, log_destination = jsonlog
-    Pgaudit,
-}
-
 /// The time that may be spent on a batch that the log does not take; it begins again with each one that it took.
 struct Patience {
     wait: Duration,
@@ -118,11 +118,15 @@ impl Clock for Patience {
 
 /// Runs `import`.
 pub fn run(args: &Import, out: &Out) -> Result<Exit, Failure> {
-    let kind = match args.kind {
-        Source::Cloudtrail => Kind::CloudTrail,
-        Source::Csv => Kind::Csv,
-        Source::Pgaudit => Kind::Pgaudit,
-    };
+    match args {
+        Import::Cloudtrail(args) => records(args, Kind::CloudTrail, out),
+        Import::Csv(args) => records(args, Kind::Csv, out),
+        Import::Pgaudit(args) => records(args, Kind::Pgaudit, out),
+        Import::Slsa(args) => import_slsa::run(args, out),
+    }
+}
+
+fn records(args: &Records, kind: Kind, out: &Out) -> Result<Exit, Failure> {
     let mapping = Mapping::load(&args.mapping)?;
     let mut files = Vec::new();
     for path in &args.files {
@@ -132,7 +136,7 @@ pub fn run(args: &Import, out: &Out) -> Result<Exit, Failure> {
 }
 
 /// Prints what would be logged; the digest of a raw record is made of random bytes, so it is left out.
-fn dry_run(args: &Import, kind: Kind, mapping: &Mapping, files: &[PathBuf], out: &Out) -> Result<Exit, Failure> {
+fn dry_run(args: &Records, kind: Kind, mapping: &Mapping, files: &[PathBuf], out: &Out) -> Result<Exit, Failure> {
     let mut importer = Importer::new(kind, mapping, false)?;
     let limit = args.limit.unwrap_or(u64::MAX);
     let mut events = Vec::new();
@@ -167,7 +171,7 @@ fn dry_run(args: &Import, kind: Kind, mapping: &Mapping, files: &[PathBuf], out:
     Ok(out.report_beside_data(&report))
 }
 
-fn log(args: &Import, kind: Kind, mapping: &Mapping, files: &[PathBuf], out: &Out) -> Result<Exit, Failure> {
+fn log(args: &Records, kind: Kind, mapping: &Mapping, files: &[PathBuf], out: &Out) -> Result<Exit, Failure> {
     let missing = |what: &str| Failure::usage("usage", format!("{what} is missing")).now("see --help");
     let policy = policies::load(args.policy.as_deref().ok_or_else(|| missing("--policy"))?, args.unwitnessed)?;
     let key = keyfile::read_event_key(args.key.as_deref().ok_or_else(|| missing("--key"))?)?;

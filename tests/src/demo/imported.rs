@@ -82,15 +82,16 @@ pub(super) fn document(outcome: &Outcome) -> Result<Value, String> {
 pub fn import(world: &World, show: &mut Show, source: &Source) -> Result<Imported, String> {
     let read = source.read();
     let read: Vec<&str> = read.iter().map(String::as_str).collect();
-    let dry = world.client(&[&["--json", "import", "--dry-run"], read.as_slice()].concat())?.expect_code(0)?;
+    let dry = world.client(&[&["--json", "import"], read.as_slice(), &["--dry-run"]].concat())?.expect_code(0)?;
     let dry = document(&dry)?;
     let events = dry["events"].as_array().ok_or("import --dry-run prints no events")?;
     let records: Vec<Fields> = events.iter().filter_map(|event| event["fields"].as_object()).map(given).collect();
 
     let (url, key, print) = (world.url(), format!("{SOURCE}.key"), world.fingerprint.clone());
-    let mut args = vec!["--json", "import", "--log", &url, "--policy", "policy", "--key", &key, "--issuer", SOURCE];
-    args.extend(["--charter", &print, "--natives", "natives.jsonl", "--spool", "spool-import"]);
+    let mut args = vec!["--json", "import"];
     args.extend(&read);
+    args.extend(["--log", &url, "--policy", "policy", "--key", &key, "--issuer", SOURCE]);
+    args.extend(["--charter", &print, "--natives", "natives.jsonl", "--spool", "spool-import"]);
     let logged = document(&world.client(&args)?.expect_code(0)?)?;
     let number = |name: &str| logged[name].as_u64().ok_or_else(|| format!("import says no {name}: {logged}"));
     let (count, first, last) = (number("logged")?, number("first")?, number("last")?);

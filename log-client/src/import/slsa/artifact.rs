@@ -7,6 +7,7 @@ use std::io::Read;
 use std::path::Path;
 
 use sha2::{Digest, Sha256, Sha384, Sha512};
+use vitrine_spec::hash::Hash;
 use vitrine_spec::text::hex;
 
 use crate::exit::Failure;
@@ -18,6 +19,7 @@ pub struct Artifact {
     pub name: String,
     /// in-toto's name of each algorithm, and the digest, hex.
     pub digests: [(&'static str, String); 3],
+    sha256: Hash,
 }
 
 impl Artifact {
@@ -45,19 +47,16 @@ impl Artifact {
             middle.update(piece);
             long.update(piece);
         }
+        let sha256 = Hash::new(short.finalize().into());
         Ok(Artifact {
             name: name.to_owned(),
-            digests: [
-                ("sha256", hex(&short.finalize())),
-                ("sha384", hex(&middle.finalize())),
-                ("sha512", hex(&long.finalize())),
-            ],
+            sha256,
+            digests: [("sha256", sha256.hex()), ("sha384", hex(&middle.finalize())), ("sha512", hex(&long.finalize()))],
         })
     }
 
-    /// SHA-256, hex.
-    pub fn sha256(&self) -> &str {
-        let [(_, sha256), _, _] = &self.digests;
-        sha256
+    /// SHA-256.
+    pub fn sha256(&self) -> Hash {
+        self.sha256
     }
 }

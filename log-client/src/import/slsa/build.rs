@@ -79,12 +79,8 @@ pub fn build(judged: &Judged, builder: &str, file: &Attached, asked: &Asked) -> 
     }
     let body = Value::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect());
     let attachment = Attached { name: Some(name(file, *unchecked, timed)?), ..file.clone() };
-    let subject = draft::Subject {
-        name: artifact.name.clone(),
-        sha256: artifact.sha256().to_owned(),
-        size: None,
-        produced: None,
-    };
+    let subject =
+        draft::Subject { name: artifact.name.clone(), sha256: artifact.sha256().hex(), size: None, produced: None };
     let mut not_checked = vec![
         "certificate: its chain and when it was in force; whoever made the file could have made it".to_owned(),
         "transparency log: the entry that the file shows".to_owned(),

@@ -1,8 +1,8 @@
 //! Builds from SLSA provenance: an artifact and the file with its attestations become a `build` (74-slsa.md, M; docs/import.md).
 //!
-//! Modules in reading order: the file and what is signed in it, who signed, what the statement says, and the event of it. Pure
-//! but for the artifact, which is read once. Not here: the chain of a certificate, transparency logs, publish attestations,
-//! which nobody checks and every event says so; asking the log and sending (`commands::import_slsa`).
+//! Modules in reading order: the file and what is signed in it, who signed, what the statement says, the event of it, and whether
+//! it is in the log already. Not here: the chain of a certificate, transparency logs, publish attestations, which nobody checks
+//! and every event says so; sending (`commands::import_slsa`).
 
 pub mod bundle;
 pub mod certificate;
@@ -10,6 +10,7 @@ pub mod provenance;
 pub mod artifact;
 pub mod judged;
 pub mod build;
+pub mod known;
 #[cfg(test)]
 mod tests;
 

@@ -11,16 +11,20 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use serde_json::{Value as Json, json};
 use vitrine_spec::envelope::pae_of;
+use vitrine_spec::hash::Hash;
 use vitrine_spec::json::Value;
+use vitrine_spec::words::Name;
 use x509_cert::der::asn1::ObjectIdentifier;
 
 use super::artifact::Artifact;
 use super::build::{Asked, Build, build};
 use super::judged::{Judged, judge};
+use super::known::{Sought, known};
 use super::provenance::{PAYLOAD_TYPE, TABLE, Version};
-use crate::draft::Attached;
+use crate::draft::{Attached, Chain, Draft};
 use crate::exit::{Exit, Failure};
 use crate::limits::PROVENANCE_BYTES_MAX;
+use crate::world::{self, Bend, NOW, World, event_key};
 
 const REPOSITORY: &str = "https://git.example.com/app";
 const SIGNER: &str = "https://git.example.com/app/release.yml@refs/tags/v1";
@@ -577,4 +581,38 @@ fn a_name_that_cannot_say_what_was_not_checked_is_refused() {
     let room = 256 - "; not checked: chain of the certificate, transparency log entry".len();
     named(room).unwrap();
     assert_refused(named(room + 1), "attach.name", &["256 bytes"]);
+}
+
+#[test]
+fn a_build_is_known_by_issuer_artifact_and_provenance_and_only_by_proof() {
+    // [M-12]
+    let made = built(&v1()).unwrap();
+    let world = World::new();
+    let fields = world::draft("build", &[], vec![made.subject.clone()]);
+    let draft = Draft {
+        issuer: "farm".to_owned(),
+        chain: Chain::Unchained("00".repeat(16)),
+        body: made.body,
+        attachments: vec![made.attachment.clone()],
+        ..fields
+    };
+    let mut event = draft.event().unwrap();
+    event.sign(&event_key("farm")).unwrap();
+    let hash = |hex: &str| Hash::from_hex(hex).unwrap();
+    let ask = |issuer: &str, artifact: &str, provenance: &str| {
+        let (issuer, artifact, provenance) = (&Name::new(issuer).unwrap(), hash(artifact), hash(provenance));
+        known(&world, &world.policy(), &Sought { issuer, artifact, provenance }, NOW)
+    };
+    let (artifact, provenance) = (digest("sha256"), made.attachment.sha256);
+    assert!(ask("farm", &artifact, &provenance).unwrap().is_none());
+    world.plant(&event.leaf());
+    let found = ask("farm", &artifact, &provenance).unwrap().unwrap();
+    assert_eq!((found.proven.leaf, found.proven.index.get()), (event.leaf(), 2));
+    for (issuer, artifact, provenance) in
+        [("release", &artifact, &provenance), ("farm", &provenance, &provenance), ("farm", &artifact, &artifact)]
+    {
+        assert!(ask(issuer, artifact, provenance).unwrap().is_none(), "{issuer} {artifact} {provenance}");
+    }
+    world.bends.borrow_mut().push_back(Bend::Misplaced);
+    assert_eq!(ask("farm", &artifact, &provenance).unwrap_err().code, "answer.misbehaved");
 }
