@@ -51,10 +51,12 @@ const BESIDE: [&str; 4] = ["intoto.jsonl", "sigstore.json", "sigstore", "json"];
 /// `import slsa`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The provenance of FILE is FILE.intoto.jsonl, FILE.sigstore.json, FILE.sigstore or FILE.json beside it, or --provenance. Its signature must hold under
-the certificate in it, its digests be those of FILE, and the issuer's `builders` name who signed. The chain of the certificate,
-the transparency log entry and npm's publish signature are not checked, and the event says so. The same command run again
-logs nothing twice. Exit 1 means that files were refused; everything else was logged.")]
+The provenance of FILE is FILE.intoto.jsonl, FILE.sigstore.json, FILE.sigstore or FILE.json
+beside it, or --provenance. Its signature must hold under the certificate in it, its digests
+be those of FILE, and the issuer's `builders` name who signed. The chain of the certificate,
+the transparency log entry and npm's publish signature are not checked, and the event says so.
+The same command run again logs nothing twice. Exit 1 means that files were refused;
+everything else was logged.")]
 pub struct Slsa {
     /// The log
     #[arg(long, value_name = "URL", required_unless_present = "dry_run")]
@@ -92,7 +94,7 @@ pub struct Slsa {
     /// Seconds to go on trying while the log takes nothing; 0 tries once
     #[arg(long, value_name = "S", default_value_t = 60)]
     wait: u64,
-    /// Print what would be logged as JSON lines, and log nothing; whom the issuer's `builders` name is not checked
+    /// Print what would be logged as JSON lines, and log nothing; the issuer's `builders` are not asked for
     #[arg(long)]
     dry_run: bool,
     /// Take a policy with `quorum none`
