@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use vitrine_tests::scenario::stage::play;
 
 /// Stories in the folder: one that is lost, or not found, must not pass for one that was played.
-const STORIES: usize = 12;
+const STORIES: usize = 16;
 /// Stories at a time: they wait for processes more than they compute.
 const AT_ONCE: usize = 3;
 

@@ -31,8 +31,8 @@ enum Takes {
 impl Takes {
     const fn types(self) -> &'static [&'static str] {
         match self {
-            Takes::Releases => &["build", "rebuild", "code-review", "update"],
-            Takes::Accesses => &["access", "erasure"],
+            Takes::Releases => &["build", "rebuild", "code-review", "update", "verdict", "rules", "correction"],
+            Takes::Accesses => &["access", "erasure", "rules", "correction"],
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The commands of a story, played on a whole log with three witnesses.
 //!
-//! The binaries stand for themselves; `submit`, `build`, `add` and `open` are `log-client` with the arguments that every
+//! The binaries stand for themselves; `submit`, `build`, `add`, `open` and `sign` are `log-client` with the arguments that every
 //! story would repeat. A story that begins with `log of accesses` has such a log, one that begins with `log of either kind` is
 //! played on both, but for the lines that begin with `of-accesses` or `of-releases`. Nothing sleeps in place of a condition:
 //! `until` asks again until the answer is the one told.
@@ -13,6 +13,7 @@ use std::path::Path;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use vitrine_log_client::event_file::EventFile;
 use vitrine_spec::edge::Edge;
 use vitrine_spec::envelope::{Envelope, Submission};
 use vitrine_spec::event::Event;
@@ -229,6 +230,7 @@ impl Stage {
                 let (fields, options) = rest.split_at(options);
                 self.world.open_with(issuer, fields, options).map(|()| Answer::done())
             }
+            ["sign", file, signers @ ..] => self.sign(file, signers),
             ["read", name] => {
                 let text = self.world.read(name)?;
                 Ok(Answer { code: Some(0), said: text.clone(), body: text })
@@ -306,6 +308,18 @@ impl Stage {
         self.build(issuer, name, &[])?;
         let (key, file) = (format!("{issuer}.key"), format!("{name}.json"));
         self.world.client(&["event", "sign", "--key", &key, &file])?.expect_code(0).map(|_| ())
+    }
+
+    /// Signs an event or a charter with the keys of these names, one after the other.
+    fn sign(&self, file: &str, signers: &[&str]) -> Result<Answer, String> {
+        let envelope = Envelope::parse(self.world.read(file)?.as_bytes(), 0).map_err(|refusal| refusal.to_string())?;
+        let event = EventFile::of(envelope)?;
+        let what = if event.kind() == Some("charter") { "charter" } else { "event" };
+        for signer in signers {
+            let key = format!("{signer}.key");
+            self.world.client(&[what, "sign", "--key", &key, file])?.expect_code(0)?;
+        }
+        Ok(Answer::done())
     }
 
     /// How `/lookup` finds an event: by its place when it is of a sealed type, which no index holds by its identity.
