@@ -25,11 +25,14 @@ use crate::tree::LeafIndex;
 use crate::words::{Name, Read, Time};
 
 mod change;
+mod later;
 mod refs;
 mod rules;
 mod sealed;
 mod signers;
 mod statements;
+
+pub use later::{Passed, pass};
 
 /// An event whose envelope, spelling and origin are right; its members are not read yet.
 #[derive(Clone, Debug)]

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use vitrine_spec::admission::{self, Facts, Logged, Query};
+use vitrine_spec::admission::{self, Facts, Logged, Passed, Query};
 use vitrine_spec::checkpoint::Origin;
 use vitrine_spec::event::Event;
 use vitrine_spec::key::Vkey;
@@ -100,9 +100,20 @@ pub struct Stop {
     pub refusal: Refusal,
 }
 
+/// What is done at an entry of a type that this version does not know.
+#[derive(Clone, Debug, Default)]
+enum Later {
+    /// The fold stops.
+    #[default]
+    Stops,
+    /// It goes on where the issuer stands for the entry; these were passed.
+    Passed(Vec<(u64, Passed)>),
+}
+
 /// The fold under way.
 pub struct Fold<'a> {
     index: Index<'a>,
+    later: Later,
     /// The state after the entries folded.
     pub state: State,
     /// The entry at which it stopped, if it did.
@@ -115,7 +126,28 @@ impl<'a> Fold<'a> {
     /// A fold over the first `size` entries of the copy.
     pub fn new(copy: &'a Copy, origin: &'a Origin, size: TreeSize) -> Fold<'a> {
         let index = Index { copy, origin, size, by_id: HashMap::new(), epochs: HashMap::new(), cache: VecDeque::new() };
-        Fold { index, state: State::default(), stop: None, kinds: BTreeMap::new(), signatures: 0 }
+        let (state, kinds) = (State::default(), BTreeMap::new());
+        Fold { index, later: Later::Stops, state, stop: None, kinds, signatures: 0 }
+    }
+
+    /// The same, which passes entries of types that are not known here.
+    pub fn passing(copy: &'a Copy, origin: &'a Origin, size: TreeSize) -> Fold<'a> {
+        Fold { later: Later::Passed(Vec::new()), ..Fold::new(copy, origin, size) }
+    }
+
+    /// The copy holds more entries now.
+    pub fn grow(&mut self, size: TreeSize) {
+        let whole = self.index.size.get() / 256;
+        self.index.cache.retain(|(bundle, _)| *bundle < whole);
+        self.index.size = size;
+    }
+
+    /// Entries of unknown types that were passed since the last call.
+    pub fn passed(&mut self) -> Vec<(u64, Passed)> {
+        match &mut self.later {
+            Later::Stops => Vec::new(),
+            Later::Passed(passed) => core::mem::take(passed),
+        }
     }
 
     /// Takes the next entries with their events, as far as they are some; does nothing after a stop.
@@ -128,6 +160,7 @@ impl<'a> Fold<'a> {
         for ((index, entry), event) in (start.get()..).zip(entries).zip(events) {
             match self.step(index, event)? {
                 Ok((event, keys)) => arithmetic.push((index, entry, event, keys)),
+                Err(refusal) if self.pass(index, entry, &refusal) => {}
                 Err(_) => {
                     stop = Some((index, entry.as_slice()));
                     break;
@@ -176,6 +209,19 @@ impl<'a> Fold<'a> {
             *self.kinds.entry(event.statement.kind).or_default() += 1;
             (event, keys)
         }))
+    }
+
+    /// Whether an entry is of a type that is not known here, and was passed.
+    fn pass(&mut self, index: u64, entry: &[u8], refusal: &Refusal) -> bool {
+        let Later::Passed(all) = &mut self.later else { return false };
+        if !matches!(refusal, Refusal::TypeUnknown(_) | Refusal::TypeLater(_)) {
+            return false;
+        }
+        let Ok(passed) = admission::pass(&mut self.state, entry, self.index.origin) else { return false };
+        let (chained, free) = self.index.epochs.entry((passed.issuer.clone(), passed.epoch)).or_default();
+        if passed.place.is_some() { chained.push(index) } else { free.push(index) }
+        all.push((index, passed));
+        true
     }
 
     /// Why admission refuses an entry: in its own order of checks, which puts signatures before position.

@@ -416,3 +416,45 @@ fn kinds_and_their_chains() {
     assert_eq!(reread(&event.leaf(), &Origin::new("example.com/b").unwrap()).unwrap_err().code(), "origin");
     assert_eq!(format!("{}", event.statement.kind), "heartbeat");
 }
+
+#[test]
+fn a_leaf_of_a_later_type_is_passed_when_its_issuer_stands_for_it() {
+    //
+    let mut world = World::new();
+    world.log(&world.build());
+    let later = |world: &World, spoil: Spoil| {
+        let mut made = world.heartbeat("farm");
+        made.statement["predicateType"] = json!("https://vitrine.example/gift/v3");
+        *made.body() = json!({"nobody": ["knows", "it"]});
+        made.hdr()["more"] = json!(true);
+        spoil(&mut made);
+        let mut state = world.state.clone();
+        let passed = pass(&mut state, &made.envelope().leaf(), &origin());
+        (passed, state, made)
+    };
+    let (passed, state, made) = later(&world, |_| ());
+    let passed = passed.unwrap();
+    assert_eq!((passed.issuer.as_str(), passed.kind.as_str()), ("farm", "https://vitrine.example/gift/v3"));
+    assert_eq!(passed.id, made.envelope().id());
+    let last = state.chain(&name("farm"), 1).last.unwrap();
+    assert_eq!((Some((last.seq, last.event_id)), state.size.get()), (Some((2, passed.id)), world.state.size.get() + 1));
+    // What the same issuer logs next follows it.
+    world.state = state;
+    assert_eq!(world.code(&world.heartbeat("farm")), "ok");
+    for (want, spoil) in [
+        (
+            "type-not-allowed",
+            (|made| made.statement["predicateType"] = json!("https://vitrine.example/update/v0")) as Spoil,
+        ),
+        ("malformed", |made| made.drop_hdr("recorded")),
+        ("issuer-unknown", |made| made.hdr()["issuer"] = json!("nobody")),
+        ("epoch", |made| made.hdr()["epoch"] = json!(2)),
+        ("signature", |made| made.liar = Some("farm-1".into())),
+        ("position", |made| made.hdr()["seq"] = json!(9)),
+        ("origin", |made| made.hdr()["origin"] = json!("example.com/other")),
+    ] {
+        let before = world.state.clone();
+        let (refused, after, _) = later(&world, spoil);
+        assert_eq!((refused.unwrap_err().code(), after == before), (want, true));
+    }
+}
