@@ -286,8 +286,12 @@ impl Silence {
 
     /// The same up to that end, by issuer and epoch.
     pub fn silent_at_end(&self) -> Vec<(Epoch, Silent)> {
-        let end = self.end();
-        let gap = |key: &Epoch| Some((key.clone(), self.gap(key, end, "the end")?.0));
+        self.silent_at(self.end())
+    }
+
+    /// Silences of issuers that are still open at `time`.
+    pub fn silent_at(&self, time: u64) -> Vec<(Epoch, Silent)> {
+        let gap = |key: &Epoch| Some((key.clone(), self.gap(key, time, "the end")?.0));
         self.pulses.keys().filter_map(gap).collect()
     }
 

@@ -2,7 +2,8 @@
 //!
 //! Layout: `checkpoint` is the remembered one, `tile/` and `kept/` are as the log serves them, `evidence/` holds what
 //! contradicts it. Objects are put by rename; `checkpoint` last, after everything that it covers is synced, so a stop anywhere
-//! leaves the older memory with a copy that is at least as long. Nothing is deleted here: damaged objects are moved aside.
+//! leaves the older memory with a copy that is at least as long. Nothing is deleted here but
+//! the beginnings of bundles that are there whole: damaged objects are moved aside.
 //! Not here: believing anything (`walk` recomputes every hash at every run).
 
 use std::fs::{self, File};
@@ -35,7 +36,8 @@ impl Copy {
             .open(dir.join("lock"))
             .map_err(|error| io(&error))?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
-            Failure::usage("audit.state", "another audit is running on this state").side("state", dir.display())
+            Failure::usage("audit.state", "another audit or watch is running on this state")
+                .side("state", dir.display())
         })?;
         Ok(Copy { dir: dir.to_owned(), _lock: lock })
     }
@@ -115,6 +117,24 @@ impl Copy {
         Ok(wider)
     }
 
+    /// Removes partial bundles that are the beginning of this one, which is durable.
+    pub fn prune(&self, bundle: BundleId) -> Result<(), Failure> {
+        let folder = self.dir.join(format!("{}.p", bundle.full().path()));
+        let names = match fs::read_dir(&folder) {
+            Ok(names) => names,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(state_failure(&folder, &error)),
+        };
+        for name in names {
+            let name = name.map_err(|error| state_failure(&folder, &error))?;
+            let width: Option<u16> = name.file_name().to_str().and_then(|name| name.parse().ok());
+            if width.is_some_and(|width| width < bundle.width()) {
+                fs::remove_file(name.path()).map_err(|error| state_failure(&name.path(), &error))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Makes everything durable that was put: one sync of the file system that holds the copy.
     fn sync(&self) -> io::Result<()> {
         rustix::fs::syncfs(File::open(&self.dir)?).map_err(io::Error::from)
@@ -153,10 +173,10 @@ fn put(path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
 }
 
 fn state_failure(path: &Path, error: &io::Error) -> Failure {
-    Failure::usage("audit.state", "the audit's state cannot be used")
+    Failure::usage("audit.state", "the state cannot be used")
         .side("path", path.display())
         .side("error", error)
-        .now("free space or fix permissions, then run the audit again: it goes on where it stopped")
+        .now("free space or fix permissions, then run the same command again: it goes on where it stopped")
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use vitrine_spec::admission::{self, Facts, Logged, Passed, Query};
 use vitrine_spec::checkpoint::Origin;
+use vitrine_spec::envelope::EventId;
 use vitrine_spec::event::Event;
 use vitrine_spec::key::Vkey;
 use vitrine_spec::refusal::Refusal;
@@ -219,7 +220,11 @@ impl<'a> Fold<'a> {
         }
         let Ok(passed) = admission::pass(&mut self.state, entry, self.index.origin) else { return false };
         let (chained, free) = self.index.epochs.entry((passed.issuer.clone(), passed.epoch)).or_default();
-        if passed.place.is_some() { chained.push(index) } else { free.push(index) }
+        if passed.place.is_some() {
+            chained.push(index)
+        } else {
+            free.push(index)
+        }
         all.push((index, passed));
         true
     }
@@ -262,6 +267,11 @@ impl<'a> Fold<'a> {
     /// The event of an entry that was folded.
     pub fn event(&mut self, index: u64) -> Result<Option<Event>, Failure> {
         self.index.event(index)
+    }
+
+    /// An event that was folded, by its identity.
+    pub fn find(&mut self, id: EventId) -> Result<Option<Logged>, Failure> {
+        self.index.look(&Query::Id(id))
     }
 
     /// What was checked, and where it stopped.

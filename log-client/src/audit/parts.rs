@@ -3,11 +3,8 @@
 //! Each part sees the same entries in the order of the log and makes its own section. Not here: the parts themselves.
 
 use rayon::prelude::*;
-use vitrine_spec::body::Body;
-use vitrine_spec::body::charter::Role;
 use vitrine_spec::checkpoint::Origin;
 use vitrine_spec::event::Event;
-use vitrine_spec::statement::Kind;
 use vitrine_spec::tree::TreeSize;
 use vitrine_spec::verdict::Pins;
 use vitrine_spec::words::Read;
@@ -22,7 +19,7 @@ use super::fold::Fold;
 use super::pinned;
 use super::report::{Section, Window};
 use super::sealing::{Asked, Sealing};
-use super::seen;
+use super::seen::{self, Heard};
 use super::statements::Statements;
 use super::times::{Bound, Times};
 use super::walk::Chunk;
@@ -108,31 +105,13 @@ impl<'a> Parts<'a> {
 
     /// Who begins and who stops to be heard.
     fn openings(&mut self, seen: &Seen, event: &Event) {
-        match &event.statement.body {
-            Body::Open(open) => {
-                let accesses = open.types.contains_key(&Kind::Access);
-                self.open(seen, (&seen.issuer, seen.epoch), Some(open.heartbeat_s), accesses);
-            }
-            Body::Close(close) => self.close(close.issuer.as_str(), close.epoch, seen.recorded),
-            Body::Charter(charter) => {
-                for role in Role::ALL {
-                    let accesses = role == Role::Vault && charter.types.contains(&Kind::Access);
-                    self.open(seen, (role.name(), charter.holder(role).epoch), role.heartbeat_s(), accesses);
+        for heard in seen::heard(event) {
+            match heard {
+                Heard::Opens { issuer, epoch, heartbeat_s, accesses } => {
+                    self.open(seen, (&issuer, epoch), heartbeat_s, accesses);
                 }
+                Heard::Closes { issuer, epoch } => self.close(&issuer, epoch, seen.recorded),
             }
-            Body::Heartbeat { .. }
-            | Body::Build(_)
-            | Body::Rebuild(_)
-            | Body::Review(_)
-            | Body::Update(_)
-            | Body::Revoke(_)
-            | Body::Incident(_)
-            | Body::SealingKey(_)
-            | Body::Access
-            | Body::Erasure(_)
-            | Body::Verdict(_)
-            | Body::Rules(_)
-            | Body::Correction(_) => {}
         }
     }
 

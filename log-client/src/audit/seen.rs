@@ -4,9 +4,11 @@
 
 use vitrine_spec::admission;
 use vitrine_spec::body::Body;
+use vitrine_spec::body::charter::Role;
 use vitrine_spec::checkpoint::Origin;
 use vitrine_spec::event::Event;
 use vitrine_spec::hash::leaf_hash;
+use vitrine_spec::statement::Kind;
 use vitrine_spec::words::Read;
 
 use super::chains::{Link, Seen};
@@ -42,6 +44,65 @@ pub fn identity(entry: &[u8], origin: &Origin) -> [u8; 32] {
     match event(entry, origin) {
         Ok(event) => *event.id.as_bytes(),
         Err(_) => *leaf_hash(entry).as_bytes(),
+    }
+}
+
+/// An issuer's epoch that begins or stops to be heard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// It begins, and the epoch before it ends.
+    Opens {
+        /// Who.
+        issuer: String,
+        /// The epoch.
+        epoch: u32,
+        /// The longest silence that it promises.
+        heartbeat_s: Option<u64>,
+        /// Whether accesses come from it.
+        accesses: bool,
+    },
+    /// It ends.
+    Closes {
+        /// Who.
+        issuer: String,
+        /// The epoch.
+        epoch: u32,
+    },
+}
+
+/// Who begins and who stops to be heard with an event.
+pub fn heard(event: &Event) -> Vec<Heard> {
+    let header = &event.statement.header;
+    match &event.statement.body {
+        Body::Open(open) => vec![Heard::Opens {
+            issuer: header.issuer.as_str().to_owned(),
+            epoch: header.epoch,
+            heartbeat_s: Some(open.heartbeat_s),
+            accesses: open.types.contains_key(&Kind::Access),
+        }],
+        Body::Close(close) => vec![Heard::Closes { issuer: close.issuer.as_str().to_owned(), epoch: close.epoch }],
+        Body::Charter(charter) => Role::ALL
+            .into_iter()
+            .map(|role| Heard::Opens {
+                issuer: role.name().to_owned(),
+                epoch: charter.holder(role).epoch,
+                heartbeat_s: role.heartbeat_s(),
+                accesses: role == Role::Vault && charter.types.contains(&Kind::Access),
+            })
+            .collect(),
+        Body::Heartbeat { .. }
+        | Body::Build(_)
+        | Body::Rebuild(_)
+        | Body::Review(_)
+        | Body::Update(_)
+        | Body::Revoke(_)
+        | Body::Incident(_)
+        | Body::SealingKey(_)
+        | Body::Access
+        | Body::Erasure(_)
+        | Body::Verdict(_)
+        | Body::Rules(_)
+        | Body::Correction(_) => Vec::new(),
     }
 }
 
