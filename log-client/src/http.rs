@@ -1,4 +1,4 @@
-//! The one module that opens connections: bounded requests to a log (design.md 4).
+//! The one module that opens connections: bounded requests to a log (design.md 4), and alerts to a webhook.
 //!
 //! No redirects, a limit on time and bytes of every answer, and no answer is believed: what it holds is checked by those
 //! who asked. Not here: proofs, signatures, retries (`submit` decides when to ask again).
@@ -16,9 +16,9 @@ use vitrine_spec::tree::LeafIndex;
 
 use crate::exit::{Exit, Failure};
 use crate::limits::{
-    BATCH_ANSWER_BYTES_MAX, BUNDLE_BYTES_MAX, CHECKPOINT_BYTES_MAX, CODE_BYTES_MAX, CONNECT_TIMEOUT, ENTRY_BYTES_MAX,
-    LOOKUP_BYTES_MAX, PARALLEL_READS, PROBLEM_BYTES_MAX, PROOF_BYTES_MAX, READ_TIMEOUT, SEALED_TIMEOUT, SUBMIT_TIMEOUT,
-    UPLOAD_BYTES_PER_S,
+    ALERT_TIMEOUT, BATCH_ANSWER_BYTES_MAX, BUNDLE_BYTES_MAX, CHECKPOINT_BYTES_MAX, CODE_BYTES_MAX, CONNECT_TIMEOUT,
+    ENTRY_BYTES_MAX, LOOKUP_BYTES_MAX, PARALLEL_READS, PROBLEM_BYTES_MAX, PROOF_BYTES_MAX, READ_TIMEOUT,
+    SEALED_TIMEOUT, SUBMIT_TIMEOUT, UPLOAD_BYTES_PER_S,
 };
 use crate::upload::{Nothing, Upload};
 
@@ -211,19 +211,7 @@ impl Log {
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
-        let mut builder = Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .user_agent(concat!("vitrine-log-client/", env!("CARGO_PKG_VERSION")));
-        if is_loopback(&base) {
-            builder = builder.no_proxy(); // a proxy's loopback is another machine
-        }
-        let client = builder.build().map_err(|error| address(&cause(&error)))?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| address(&error.to_string()))?;
+        let (client, runtime) = client(&base).map_err(|why| address(&why))?;
         Ok(Log { base, client, runtime })
     }
 
@@ -394,6 +382,75 @@ impl Log {
                 url: path.to_owned(),
                 why: "it leads out of the log's prefix".to_owned(),
             })
+    }
+}
+
+/// Who asks, and what the calls block on.
+fn client(base: &Url) -> Result<(Client, Runtime), String> {
+    let mut builder = Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .user_agent(concat!("vitrine-log-client/", env!("CARGO_PKG_VERSION")));
+    if is_loopback(base) {
+        builder = builder.no_proxy(); // a proxy's loopback is another machine
+    }
+    let client = builder.build().map_err(|error| cause(&error))?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+    Ok((client, runtime))
+}
+
+/// An address that alerts are posted to; it is no log's, and may hold a query.
+#[derive(Debug)]
+pub struct Webhook {
+    url: Url,
+    client: Client,
+    runtime: Runtime,
+}
+
+impl Webhook {
+    /// The address.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn new(url: &str) -> Result<Webhook, HttpError> {
+        let address = |why: String| HttpError::Address { url: url.to_owned(), why };
+        let parsed = Url::parse(url).map_err(|error| address(error.to_string()))?;
+        if !matches!(parsed.scheme(), "http" | "https") {
+            return Err(address("the scheme is neither http nor https".to_owned()));
+        }
+        let (client, runtime) = client(&parsed).map_err(address)?;
+        Ok(Webhook { url: parsed, client, runtime })
+    }
+
+    /// The address without path and query, which may be secret.
+    pub fn host(&self) -> String {
+        self.url.origin().ascii_serialization()
+    }
+
+    /// Posts one JSON document; any status of success is a yes.
+    ///
+    /// # Errors
+    /// Any other answer, or none in time. The address in it is [`Webhook::host`].
+    pub fn post(&self, headers: &[(&'static str, String)], body: Vec<u8>) -> Result<(), HttpError> {
+        let why =
+            |error: &reqwest::Error| if error.is_timeout() { "no answer in time".to_owned() } else { cause(error) };
+        self.runtime.block_on(async {
+            let mut request = self.client.request(Method::POST, self.url.clone()).timeout(ALERT_TIMEOUT);
+            request = request.header(CONTENT_TYPE, "application/json");
+            for (name, value) in headers {
+                request = request.header(*name, value);
+            }
+            let sent = request.body(body).send().await;
+            let response = sent.map_err(|error| HttpError::Unreachable { url: self.host(), why: why(&error) })?;
+            let status = response.status();
+            if status.is_success() {
+                return Ok(());
+            }
+            let (status, body) = (status.as_u16(), String::new());
+            Err(HttpError::Status { url: self.host(), status, retry_after: None, problem: None, body })
+        })
     }
 }
 
@@ -576,6 +633,29 @@ mod tests {
         );
         let broken = put(vec![String::new(), refusal("value")]);
         assert!(matches!(broken, HttpError::Unreachable { .. }), "{broken}");
+    }
+
+    #[test]
+    fn an_alert_is_posted_with_its_headers_and_only_success_is_a_yes() {
+        let answers = ["204 No Content", "302 Found", "500 Internal Server Error"].map(|status| text(status, "", ""));
+        let (url, server) = serve(answers.to_vec());
+        let hook = Webhook::new(&format!("{url}/hook?token=secret")).unwrap();
+        let post = || hook.post(&[("vitrine-alert-time", "7".to_owned())], b"{}\n".to_vec());
+        post().unwrap();
+        for status in [302, 500] {
+            let error = post().unwrap_err();
+            assert!(matches!(error, HttpError::Status { status: got, .. } if got == status), "{error}");
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+        let asked = server.join().unwrap().remove(0);
+        for wanted in
+            ["POST /hook?token=secret HTTP/1.1", "vitrine-alert-time: 7\r\n", "content-type: application/json\r\n"]
+        {
+            assert!(asked.contains(wanted), "{wanted}: {asked}");
+        }
+        for bad in ["ftp://a/", "hook.example.com"] {
+            assert!(matches!(Webhook::new(bad), Err(HttpError::Address { .. })), "{bad}");
+        }
     }
 
     #[test]

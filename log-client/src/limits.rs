@@ -154,6 +154,24 @@ pub const IMPORT_EXAMPLES: usize = 5;
 /// Sessions of a database that an import remembers: 100 bytes each; after a day's 65,536 connections the oldest half goes.
 pub const PG_SESSIONS_MAX: usize = 65_536;
 
+/// Bytes of a vendor's list of releases: some 400,000 rows.
+pub const RELEASES_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Time for a webhook to confirm an alert.
+pub const ALERT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Time for a command to confirm an alert: it may hand it on to a mail server that is slow.
+pub const ALERT_COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Alerts that the report of one run holds; the rest is counted.
+pub const ALERTS_SHOWN_MAX: usize = 256;
+
+/// How often an older checkpoint than the remembered one is asked for again: a cache may be some seconds behind.
+pub const OLDER_ATTEMPTS: u32 = 3;
+
+/// Bytes of what a watch remembers of silences that it has told: two names, an epoch and a time for each of some ten thousand.
+pub const TOLD_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
 const _: () = assert!(PROOF_BYTES_MAX > 63 * 45 + CHECKPOINT_BYTES_MAX + ENTRY_BYTES_MAX * 4 / 3 + 128);
 const _: () = assert!(OPENING_BYTES_MAX > 24 * (1_024 + 64));
 const _: () = assert!(SEALED_CHUNK_BYTES < SEALED_ENTRIES_MAX * 1_088, "bytes, not entries, end most reads");
