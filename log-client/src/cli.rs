@@ -75,6 +75,8 @@ enum Command {
     Opening(opening::OpeningCommand),
     /// Say whether an update file is the logged one, and what stands behind it; offline
     VerifyUpdate(crate::verify_update::Args),
+    /// Read every entry of a log as it comes, and tell what somebody wants to know of it
+    Watch(Box<crate::watch::Args>),
     /// Recompute the whole log and report what was found and what was not checked
     Audit(crate::audit::Args),
 }
@@ -108,6 +110,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Open(args) => open::run(args, &out),
         Command::Opening(command) => opening::run(command, &out),
         Command::VerifyUpdate(args) => Ok(crate::verify_update::run(args, &out)),
+        Command::Watch(args) => crate::watch::run(&args, &out),
         Command::Audit(args) => Ok(crate::audit::run(args, &out)),
     };
     ended.unwrap_or_else(|failure| out.fail(&failure)).into()
@@ -167,6 +170,7 @@ mod tests {
             "import pgaudit",
             "import slsa",
             "verify-update",
+            "watch",
             "audit",
         ] {
             assert!(lines.iter().any(|line| line == wanted), "{wanted}: {lines:?}");

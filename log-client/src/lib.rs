@@ -30,6 +30,7 @@ pub mod import;
 pub mod replay;
 pub mod sealed_source;
 pub mod audit;
+pub mod watch;
 pub mod commands;
 pub mod cli;
 #[cfg(test)]

@@ -34,13 +34,16 @@ use vitrine_spec::tree::{Frontier, LeafIndex, TreeSize};
 use vitrine_spec::trust::Fingerprint;
 use vitrine_spec::wrap::{ReaderSeed, WrapFor, unwrap};
 
+use crate::audit::source::memory::Memory;
+use crate::audit::source::{Source, Want};
 use crate::batch::Remote;
 use crate::commands::charter;
 use crate::deliver::Clock;
 use crate::draft::{Chain, Draft, Subject};
 use crate::event_file::{EventFile, Members, int, number};
+use crate::exit::Failure;
 use crate::http::{HttpError, Problem};
-use crate::place::ZEROS;
+use crate::place::{Place, ZEROS};
 use crate::policies::{self, Given, Keys};
 use crate::replay::Bundles;
 use crate::sealer::Signed;
@@ -121,6 +124,8 @@ pub(crate) fn charter_event() -> EventFile {
         "build",
         "--type",
         "rebuild",
+        "--type",
+        "verdict",
         "--type",
         "verdict",
         "--type",
@@ -336,6 +341,17 @@ impl World {
         let mut event = draft.event().unwrap();
         event.sign(&key).unwrap();
         event.sign(&event_key("operator")).unwrap();
+        self.append(&event.leaf()).unwrap()
+    }
+
+    /// Logs an event at the next place of its issuer, signed by it and by the cosigners that are named.
+    pub(crate) fn log_next(&self, event: &EventFile, cosigners: &[&str]) -> usize {
+        let issuer = event.header_text("issuer").unwrap().to_owned();
+        let mut place = Place::read(&issuer, &Remote::issuer(self, &issuer).unwrap()).unwrap();
+        let mut event = place.put(event, true).unwrap();
+        for signer in [issuer.as_str()].iter().chain(cosigners) {
+            event.sign(&event_key(signer)).unwrap();
+        }
         self.append(&event.leaf()).unwrap()
     }
 
@@ -569,6 +585,14 @@ impl Bundles for World {
             Some(encode_bundle(entries.iter().map(Vec::as_slice)).unwrap())
         };
         Ok(bundles.iter().map(read).collect())
+    }
+}
+
+impl Source for World {
+    fn read(&self, wants: &[Want]) -> Result<Vec<Option<Vec<u8>>>, Failure> {
+        let mut memory = Memory::of(&self.leaves.borrow());
+        memory.objects.insert("checkpoint".into(), self.note(None));
+        memory.read(wants)
     }
 }
 
