@@ -54,12 +54,20 @@ pub fn fork(world: &World, show: &mut Show) -> Result<(), String> {
 /// # Errors
 /// What could not be written.
 pub fn without(world: &World, index: usize) -> Result<Files, String> {
+    rebuilt(world, "forged", |entries| drop(entries.remove(index)))
+}
+
+/// A log with other entries, signed by the log and by every witness's key, in the folder `name`.
+///
+/// # Errors
+/// What could not be written.
+pub fn rebuilt(world: &World, name: &str, change: impl FnOnce(&mut Vec<Vec<u8>>)) -> Result<Files, String> {
     let size = world.published()?;
     let mut entries = forge::entries(&world.path("log"), size)?;
-    entries.remove(index);
+    change(&mut entries);
     let mut keys = log_keys(world)?;
     keys.extend(witness_keys(world)?);
-    let folder = world.path("forged");
+    let folder = world.path(name);
     forge::publish(&folder, &world.origin, &entries, &keys, now())?;
     Files::serve(&folder)
 }
