@@ -22,7 +22,7 @@ use crate::exit::{Exit, Failure};
 use crate::files;
 use crate::http::{HttpError, Problem};
 use crate::limits::{PAUSE_MAX, PAUSE_MIN, REPLACE_ATTEMPTS};
-use crate::place::Place;
+use crate::place::{Place, Told};
 use crate::spool::{Parcel, Record, Spool};
 
 /// An event that is provably logged, its proof stored.
@@ -30,6 +30,8 @@ use crate::spool::{Parcel, Record, Spool};
 pub struct Delivered {
     /// Its file, where it had one.
     pub file: Option<PathBuf>,
+    /// What recognises the command that took it on.
+    pub source: String,
     /// Where its proof was stored, where it was.
     pub proof: Option<PathBuf>,
     /// The proof.
@@ -47,6 +49,8 @@ pub struct Delivered {
 pub struct Rejected {
     /// Its file, where it had one.
     pub file: Option<PathBuf>,
+    /// What recognises the command that took it on.
+    pub source: String,
     /// Its identity, hex.
     pub event_id: String,
     /// What the log said.
@@ -102,6 +106,9 @@ pub struct Courier<'a, R: Remote, C: Clock> {
     pub clock: &'a C,
 }
 
+/// By issuer, what refusals said of its place.
+type Places = BTreeMap<String, Told>;
+
 /// What one attempt did.
 enum Step {
     /// Something changed: go on at once.
@@ -124,9 +131,10 @@ impl<R: Remote, C: Clock> Courier<'_, R, C> {
     /// Delivers what can be delivered in the time there is; `outcome` tells what was done, also before a failure.
     pub fn deliver(&self, parcel: &mut Parcel, outcome: &mut Outcome) -> Result<(), Failure> {
         let mut attempt = 0;
+        let mut told = BTreeMap::new();
         while !parcel.records.is_empty() {
-            let step = match self.place(parcel, outcome)? {
-                Step::Onward => self.send(parcel, outcome)?,
+            let step = match self.place(parcel, &told, outcome)? {
+                Step::Onward => self.send(parcel, &mut told, outcome)?,
                 later => later,
             };
             if parcel.records.is_empty() {
@@ -148,7 +156,7 @@ impl<R: Remote, C: Clock> Courier<'_, R, C> {
     }
 
     /// Puts every record that has no place at one and signs what is unsigned; stored when it returns.
-    fn place(&self, parcel: &mut Parcel, outcome: &mut Outcome) -> Result<Step, Failure> {
+    fn place(&self, parcel: &mut Parcel, told: &Places, outcome: &mut Outcome) -> Result<Step, Failure> {
         let mut places: BTreeMap<String, Place> = BTreeMap::new();
         let (mut changed, mut moved, mut kept) = (false, false, false);
         for at in 0..parcel.records.len() {
@@ -185,7 +193,8 @@ impl<R: Remote, C: Clock> Courier<'_, R, C> {
                         Err(error) if error.is_transient() => return Ok(later(&error)),
                         Err(error) => return Err(Failure::from(error)),
                     };
-                    let place = Place::read(&issuer, &answer)?;
+                    let mut place = Place::read(&issuer, &answer)?;
+                    told.get(&issuer).into_iter().for_each(|told| place.told(told));
                     if place.vkey != key.vkey().to_string() {
                         return Err(Failure::usage("submit.key", "the key given is not the issuer's current one")
                             .side("issuer", &issuer)
@@ -227,7 +236,7 @@ impl<R: Remote, C: Clock> Courier<'_, R, C> {
         Ok(Step::Onward)
     }
 
-    fn send(&self, parcel: &mut Parcel, outcome: &mut Outcome) -> Result<Step, Failure> {
+    fn send(&self, parcel: &mut Parcel, told: &mut Places, outcome: &mut Outcome) -> Result<Step, Failure> {
         let events: Vec<EventFile> = parcel.records.iter().map(event_of).collect::<Result<_, _>>()?;
         outcome.sent = true;
         let answered = match events.as_slice() {
@@ -270,7 +279,7 @@ impl<R: Remote, C: Clock> Courier<'_, R, C> {
                 return Err(Failure::from(error));
             }
         };
-        self.settle(parcel, &events, fates, outcome)
+        self.settle(parcel, &events, fates, told, outcome)
     }
 
     /// A fault in an answer: wait for witnesses, or end the command with the answer kept.
@@ -291,6 +300,7 @@ impl<R: Remote, C: Clock> Courier<'_, R, C> {
         parcel: &mut Parcel,
         events: &[EventFile],
         fates: Vec<(usize, Fate)>,
+        told: &mut Places,
         outcome: &mut Outcome,
     ) -> Result<Step, Failure> {
         let mut gone = BTreeSet::new();
@@ -313,7 +323,8 @@ impl<R: Remote, C: Clock> Courier<'_, R, C> {
                     }
                     gone.insert(at);
                     outcome.delivered.push(Delivered {
-                        file: record.file.clone(),
+                        file: record.named().cloned(),
+                        source: record.source.clone(),
                         proof: record.proof.clone(),
                         proven: *proven,
                         event_id: event.id().hex(),
@@ -337,10 +348,12 @@ impl<R: Remote, C: Clock> Courier<'_, R, C> {
                         let event_id = event.id().hex();
                         let kept = self.spool.keep_superseded(&event_id, record)?;
                         let now = Some(SEAL_AGAIN);
-                        outcome.rejected.push(Rejected { file: record.file.clone(), event_id, problem, kept, now });
+                        let (file, source) = (record.named().cloned(), record.source.clone());
+                        outcome.rejected.push(Rejected { file, source, event_id, problem, kept, now });
                         gone.insert(at);
                         continue;
                     }
+                    told.entry(issuer.clone()).or_default().hear(event, &problem);
                     match problem.code.as_str() {
                         "skipped" => {
                             if movable && chained && broken_chains.contains(&issuer) {
@@ -365,8 +378,8 @@ impl<R: Remote, C: Clock> Courier<'_, R, C> {
                             }
                             let event_id = event.id().hex();
                             let kept = self.spool.keep_refused(&event_id, record)?;
-                            let file = record.file.clone();
-                            outcome.rejected.push(Rejected { file, event_id, problem, kept, now: None });
+                            let (file, source) = (record.named().cloned(), record.source.clone());
+                            outcome.rejected.push(Rejected { file, source, event_id, problem, kept, now: None });
                             gone.insert(at);
                         }
                     }
@@ -429,7 +442,7 @@ fn event_of(record: &Record) -> Result<EventFile, Failure> {
 }
 
 fn name_of(record: &Record) -> String {
-    record.file.as_ref().map_or_else(|| "standard input".to_owned(), |file| file.display().to_string())
+    record.named().map_or_else(|| "standard input".to_owned(), |file| file.display().to_string())
 }
 
 fn keyid_of(vkey: &str) -> String {

@@ -539,6 +539,7 @@ pub fn check_members(event: &EventFile) -> Result<(), Failure> {
             seq: 1,
             prev: ZEROS.to_owned(),
             releases: BTreeMap::from([((stream("packageId"), stream("channel")), 1)]),
+            hour: 0,
         };
         judged = place.put(event, false)?;
     }

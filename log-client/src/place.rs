@@ -19,6 +19,7 @@ use vitrine_spec::words::Time;
 
 use crate::event_file::{EventFile, Members, int, number};
 use crate::exit::Failure;
+use crate::http::Problem;
 
 /// What `prev` is at seq 1.
 pub const ZEROS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -39,6 +40,8 @@ pub struct Place {
     pub prev: String,
     /// (packageId, channel) → next release_seq.
     pub releases: BTreeMap<(String, String), u64>,
+    /// Full hour of the event before it: nothing after it in the chain is recorded earlier [A-12].
+    pub hour: u64,
 }
 
 /// The answer of `GET /issuers/<name>`, as far as a place needs it.
@@ -85,6 +88,19 @@ pub struct Next {
     pub recorded: Time,
 }
 
+/// What an issuer may log: its opening, which its own key signed.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// The log that it opens it in.
+    pub origin: String,
+    /// The epoch that it opens.
+    pub epoch: u32,
+    /// What it says.
+    pub open: Open,
+    /// The entry.
+    pub leaf: Vec<u8>,
+}
+
 /// What the log says of an issuer that seals: the next place unproven, everything else by an opening that our own key signed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Standing {
@@ -102,6 +118,40 @@ impl Standing {
     /// # Errors
     /// It is none; the issuer has another key; the opening is not the one of this log, issuer and epoch that this key signed.
     pub fn read(origin: &str, name: &str, key: &Vkey, answer: &[u8]) -> Result<Standing, Failure> {
+        let (place, opened, recorded) = Opened::with_place(name, key, answer)?;
+        if opened.origin != origin {
+            return Err(no_opening(name, "it is of another log, issuer or epoch"));
+        }
+        let prev = EventId::from_hex(&place.prev).ok_or_else(|| no_opening(name, "the last event has no identity"))?;
+        Ok(Standing {
+            epoch: place.epoch,
+            next: Next { seq: place.seq, prev, recorded: Time::new(recorded) },
+            opening: opened.open,
+        })
+    }
+}
+
+fn no_opening(name: &str, why: &str) -> Failure {
+    Failure::new(
+        crate::exit::Exit::Unreachable,
+        "issuers.malformed",
+        "the log's answer about an issuer holds no opening of it",
+    )
+    .side("issuer", name)
+    .side("reason", why)
+}
+
+impl Opened {
+    /// Reads the answer of `/issuers/<name>` for whoever holds `key`.
+    ///
+    /// # Errors
+    /// It is none; the issuer has another key; the opening is not the one of this issuer and epoch that this key signed.
+    pub fn read(name: &str, key: &Vkey, answer: &[u8]) -> Result<Opened, Failure> {
+        Opened::with_place(name, key, answer).map(|(_, opened, _)| opened)
+    }
+
+    /// The same with the issuer's place, and when the event before it was recorded.
+    fn with_place(name: &str, key: &Vkey, answer: &[u8]) -> Result<(Place, Opened, u64), Failure> {
         let (place, answer) = Place::read_all(name, answer)?;
         if place.vkey != key.to_string() {
             return Err(Failure::usage("submit.key", "the key given is not the issuer's current one")
@@ -110,35 +160,58 @@ impl Standing {
                 .side("current", &place.vkey)
                 .now("give the current key with --key FILE"));
         }
-        let malformed = |why: &str| {
-            Failure::new(
-                crate::exit::Exit::Unreachable,
-                "issuers.malformed",
-                "the log's answer about an issuer holds no opening of it",
-            )
-            .side("issuer", name)
-            .side("reason", why)
-        };
         let leaf = answer.opened.and_then(|opened| unb64(&opened.leaf).ok());
-        let event = leaf.and_then(|leaf| Event::read_leaf(&leaf).ok()).ok_or_else(|| malformed("it is no event"))?;
-        let header = &event.statement.header;
-        let Body::Open(opening) = &event.statement.body else { return Err(malformed("it is of another type")) };
-        if header.origin != origin || header.issuer.as_str() != name || header.epoch != place.epoch {
-            return Err(malformed("it is of another log, issuer or epoch"));
+        let opened = Opened::of_leaf(name, key, leaf.ok_or_else(|| no_opening(name, "it is no event"))?)?;
+        if opened.epoch != place.epoch {
+            return Err(no_opening(name, "it is of another log, issuer or epoch"));
         }
+        Ok((place, opened, answer.last.map_or(0, |last| last.recorded)))
+    }
+
+    /// Reads an opening that was kept.
+    pub fn of_leaf(name: &str, key: &Vkey, leaf: Vec<u8>) -> Result<Opened, Failure> {
+        let event = Event::read_leaf(&leaf).map_err(|_| no_opening(name, "it is no event"))?;
         let message = pae(event.payload());
         let mut signatures = event.envelope.signatures.iter();
-        if !signatures.any(|one| one.keyid == key.keyid() && key.verify(&message, &one.sig)) {
-            return Err(malformed("it is not signed by the issuer's key"));
+        let signed = signatures.any(|one| one.keyid == key.keyid() && key.verify(&message, &one.sig));
+        let header = event.statement.header;
+        let Body::Open(open) = event.statement.body else { return Err(no_opening(name, "it is of another type")) };
+        if header.issuer.as_str() != name {
+            return Err(no_opening(name, "it is of another log, issuer or epoch"));
         }
-        let prev = EventId::from_hex(&place.prev).ok_or_else(|| malformed("the last event has no identity"))?;
-        let recorded = Time::new(answer.last.map_or(0, |last| last.recorded));
-        Ok(Standing {
-            epoch: place.epoch,
-            next: Next { seq: place.seq, prev, recorded },
-            opening: Open::clone(opening),
-        })
+        if !signed {
+            return Err(no_opening(name, "it is not signed by the issuer's key"));
+        }
+        Ok(Opened { origin: header.origin, epoch: header.epoch, open: *open, leaf })
     }
+}
+
+/// A place that the log named when it refused another one: of events that it has taken, whether they are published yet or not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    next: Option<(u64, String)>,
+    releases: BTreeMap<(String, String), u64>,
+}
+
+impl Told {
+    /// Takes what a refusal of `event` names; the latest word counts.
+    pub fn hear(&mut self, event: &EventFile, problem: &Problem) {
+        if let (Some(seq), Some(prev)) = (problem.expected_seq, &problem.expected_prev)
+            && seq < SEQ_MAX
+            && Hash::from_hex(prev).is_ok()
+        {
+            self.next = Some((seq, prev.clone()));
+        }
+        if let Some(next) = problem.expected_release_seq.filter(|next| *next < SEQ_MAX) {
+            self.releases.insert(stream_of(event), next);
+        }
+    }
+}
+
+/// packageId and channel of an update.
+fn stream_of(event: &EventFile) -> (String, String) {
+    let of = |name: &str| event.body(name).and_then(Value::as_text).unwrap_or_default().to_owned();
+    (of("packageId"), of("channel"))
 }
 
 impl Place {
@@ -180,7 +253,20 @@ impl Place {
             .iter()
             .map(|stream| ((stream.package_id.clone(), stream.channel.clone()), stream.next_release_seq))
             .collect();
-        Ok((Place { epoch: answer.epoch, vkey: answer.vkey.clone(), seq, prev, releases }, answer))
+        let hour = answer.last.as_ref().map_or(0, |last| Time::new(last.recorded).hour().get());
+        Ok((Place { epoch: answer.epoch, vkey: answer.vkey.clone(), seq, prev, releases, hour }, answer))
+    }
+
+    /// Goes on to where a refusal said that the chain and its streams are.
+    pub fn told(&mut self, told: &Told) {
+        if let Some((seq, prev)) = told.next.as_ref().filter(|(seq, _)| *seq > self.seq) {
+            (self.seq, self.prev) = (*seq, prev.clone());
+        }
+        for (stream, next) in &mut self.releases {
+            if let Some(later) = told.releases.get(stream) {
+                *next = (*next).max(*later);
+            }
+        }
     }
 
     /// Puts an event at this place and advances past it; `renumber` also replaces a release_seq that is there.
@@ -195,14 +281,17 @@ impl Place {
             if chained {
                 hdr.set("seq", number(self.seq));
                 hdr.set("prev", Value::Text(self.prev.clone()));
+                if hdr.get("recorded").and_then(int).is_some_and(|recorded| recorded < self.hour) {
+                    // It waited here while others were logged: it is in the chain after them, and not earlier than their hour.
+                    hdr.set("recorded", number(self.hour));
+                }
             }
         }
         if kind == "heartbeat" {
             statement.set("subject", Value::Array(vec![digest_subject(&self.prev)]));
         }
         if kind == "update" && (renumber || event.body("release_seq").is_none()) {
-            let of = |name: &str| event.body(name).and_then(Value::as_text).unwrap_or_default().to_owned();
-            let stream = (of("packageId"), of("channel"));
+            let stream = stream_of(event);
             let Some(next) = self.releases.get_mut(&stream) else {
                 return Err(Failure::refused("stream", "this stream is not one of the issuer's")
                     .side("stream", format!("{} {}", stream.0, stream.1))
@@ -214,8 +303,7 @@ impl Place {
             }
             *next += 1;
         } else if let Some(given) = event.body("release_seq").and_then(int) {
-            let of = |name: &str| event.body(name).and_then(Value::as_text).unwrap_or_default().to_owned();
-            self.releases.insert((of("packageId"), of("channel")), given + 1);
+            self.releases.insert(stream_of(event), given + 1);
         }
         let placed = EventFile::unsigned(statement);
         if chained {
@@ -276,6 +364,49 @@ mod tests {
         let given = update(1, &["release_seq=9"]);
         assert_eq!(place.clone().put(&given, false).unwrap().body("release_seq").and_then(int), Some(9));
         assert_eq!(place.put(&given, true).unwrap().body("release_seq").and_then(int), Some(4));
+    }
+
+    #[test]
+    fn a_place_that_a_refusal_names_is_ahead_of_what_is_published() {
+        let problem = |seq, prev: &str, release| Problem {
+            expected_seq: seq,
+            expected_prev: Some(prev.to_owned()),
+            expected_release_seq: release,
+            ..Problem::default()
+        };
+        let (prev, event) = ("1".repeat(64), update(1, &[]));
+        let put = |told: &Told| {
+            let mut place = Place::read("release", OPEN).unwrap();
+            place.told(told);
+            let placed = place.put(&event, true).unwrap();
+            (placed.header_int("seq").unwrap(), placed.body("release_seq").and_then(int).unwrap())
+        };
+        let mut told = Told::default();
+        assert_eq!(put(&told), (1, 4));
+        told.hear(&event, &problem(Some(9), &prev, None));
+        told.hear(&event, &problem(None, "", Some(6)));
+        assert_eq!(put(&told), (9, 6), "both are remembered: one refusal names one of them");
+        // A log that lost what it had not published names an earlier place, and what is published counts.
+        told.hear(&event, &problem(Some(1), ZEROS, Some(3)));
+        assert_eq!(put(&told), (1, 4));
+        for nonsense in [problem(Some(u64::MAX), &prev, Some(u64::MAX)), problem(Some(7), "x", None)] {
+            told.hear(&event, &nonsense);
+            assert_eq!(put(&told), (1, 4));
+        }
+    }
+
+    #[test]
+    fn what_waited_is_not_recorded_before_the_hour_of_what_was_logged_meanwhile() {
+        // [A-12]
+        let event = update(1, &[]);
+        let before = event.header_int("recorded").unwrap();
+        let put = |last: u64| {
+            let last = format!(r#""last":{{"seq":7,"event_id":"{ZEROS}","recorded":{last}}}"#);
+            let open = String::from_utf8(OPEN.to_vec()).unwrap().replace(r#""last":null"#, &last);
+            Place::read("release", open.as_bytes()).unwrap().put(&event, false).unwrap().header_int("recorded").unwrap()
+        };
+        assert_eq!(put(before - 7_200), before);
+        assert_eq!(put(before + 7_200 + 5), (before + 7_200 + 5) / 3_600 * 3_600);
     }
 
     #[test]

@@ -48,6 +48,7 @@ impl Signed {
     pub fn waiting(&self) -> Record {
         let envelope = String::from_utf8_lossy(&self.envelope.leaf()).into_owned();
         Record {
+            about: None,
             file: None,
             proof: None,
             source: self.event_id.hex(),

@@ -11,6 +11,7 @@
 //!                       which the readers can open when its sealing key is logged
 //! evidence/<digest>     answers of a log that misbehaved, verbatim
 //! proofs/<event_id>     proofs of events that came on standard input
+//! openings/<digest>     what the log showed of an issuer: from it an event can be made while the log does not answer
 //! ```
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -38,6 +39,9 @@ const PARCEL_BYTES_MAX: u64 = BATCH_BYTES_MAX as u64 + BATCH_LINES_MAX as u64 * 
 pub struct Record {
     /// The file it was read from, absolute; none when it came on standard input.
     pub file: Option<PathBuf>,
+    /// The file that it is about, where the event was made of that and has none of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<PathBuf>,
     /// Where its proof goes, absolute; none where whoever sent it takes the proof from the outcome.
     pub proof: Option<PathBuf>,
     /// SHA-256 of that file when it was taken on, hex: recognises the same command run again.
@@ -54,6 +58,11 @@ pub struct Record {
 }
 
 impl Record {
+    /// The file by which people know it.
+    pub fn named(&self) -> Option<&PathBuf> {
+        self.file.as_ref().or(self.about.as_ref())
+    }
+
     /// What is sent and, when it was refused, kept: `{envelope}`, with `sealed` for a sealed type.
     pub fn submission(&self) -> String {
         match &self.sealed {
@@ -132,7 +141,7 @@ impl Parcel {
 impl Spool {
     /// Opens or makes the spool and locks it, waiting at most `patience` for another process that works there.
     pub fn open(dir: &Path, patience: Duration) -> Result<Spool, Failure> {
-        let folders = ["pending", "refused", "superseded", "evidence", "proofs"].map(|name| dir.join(name));
+        let folders = ["pending", "refused", "superseded", "evidence", "proofs", "openings"].map(|name| dir.join(name));
         for part in [dir.to_owned()].into_iter().chain(folders) {
             DirBuilder::new().recursive(true).mode(0o700).create(&part).map_err(|error| failed(&part, &error))?;
         }
@@ -338,6 +347,7 @@ mod tests {
     fn record(n: usize) -> Record {
         Record {
             file: Some(PathBuf::from(format!("/tmp/{n}.json"))),
+            about: None,
             proof: Some(PathBuf::from(format!("/tmp/{n}.json.tlog-proof"))),
             source: "00".repeat(32),
             envelope: format!("{{\"n\":{n}}}"),

@@ -32,16 +32,16 @@ An event without a place or a signature is placed and signed with --key; FILE th
 Exit 5 means that something is still in the spool: run the same command again, or `submit` without a file.")]
 pub struct Submit {
     /// The log
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", env = "VITRINE_LOG")]
     log: String,
     /// Whom to believe that an event is logged
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "VITRINE_POLICY")]
     policy: PathBuf,
     /// The issuer's private key: signs what has no signature at all (what others sign too is signed with `event sign`), and signs again when another event took its place
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "VITRINE_KEY")]
     key: Option<PathBuf>,
     /// Where events wait; vitrine/spool in the user's state folder when not given
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", env = "VITRINE_SPOOL")]
     spool: Option<PathBuf>,
     /// Seconds to go on trying; 0 tries once. One try can take the 60 s that the log waits for its quorum
     #[arg(long, value_name = "S", default_value_t = 60)]
@@ -72,8 +72,13 @@ impl Clock for Deadline {
         self.0.saturating_duration_since(Instant::now())
     }
 
+    /// Up to a quarter longer, so that jobs which were refused together do not come again together.
     fn pause(&self, pause: Duration) {
-        std::thread::sleep(pause);
+        let mut byte = [0];
+        // Without randomness they do.
+        let _ = getrandom::fill(&mut byte);
+        let longer = pause.saturating_add(pause.mul_f64(f64::from(byte[0]) / 1024.0));
+        std::thread::sleep(longer.min(self.left().max(pause)));
     }
 }
 
@@ -214,6 +219,7 @@ pub(super) fn record(file: &Path, spool: &Path) -> Result<Record, Failure> {
     };
     Ok(Record {
         file: name,
+        about: None,
         proof: Some(proof),
         source: Hash::of(&bytes).hex(),
         envelope: event.line(),
@@ -314,7 +320,7 @@ fn report(outcomes: &[Outcome], parcels: &[Parcel], spool: &Spool) -> Report {
             });
             logged.chain(refused).collect::<Vec<_>>()
         })
-        .chain(parcels.iter().flat_map(|parcel| &parcel.records).map(|record| json!({"state": "spooled", "file": record.file})))
+        .chain(parcels.iter().flat_map(|parcel| &parcel.records).map(|record| json!({"state": "spooled", "file": record.named()})))
         .collect();
     report
         .with("logged", delivered)

@@ -34,6 +34,7 @@ impl Desk {
         let file = self.dir.path().join(name);
         std::fs::write(&file, event.print()).unwrap();
         Record {
+            about: None,
             proof: Some(files::beside(&file, "tlog-proof")),
             source: Hash::of(event.print().as_bytes()).hex(),
             envelope: event.line(),

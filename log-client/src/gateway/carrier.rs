@@ -205,6 +205,7 @@ impl<R: Remote> Keeper<R> {
         let bytes = files::read(draft, EVENT_FILE_BYTES_MAX)?;
         let event = EventFile::parse_named(draft, &bytes)?;
         let record = Record {
+            about: None,
             file: Some(draft.to_owned()),
             proof: Some(outage::proof(draft)),
             source: Hash::of(&bytes).hex(),

@@ -265,6 +265,7 @@ fn when_told_to_keep_them_accesses_are_sealed_in_the_spool_and_logged_late_with_
     // The operator can log it as it is.
     let operator = event_key("operator");
     let record = Record {
+        about: None,
         file: None,
         proof: None,
         source: String::new(),
@@ -524,6 +525,7 @@ fn an_incident_that_a_stop_left_on_its_way_is_logged_once() {
     outage.write(spool.dir()).unwrap();
     let draft = outage.draft(spool.dir(), ORIGIN, &Name::new("gateway").unwrap(), 2, Time::new(NOW)).unwrap();
     let record = Record {
+        about: None,
         file: Some(draft.clone()),
         proof: Some(crate::files::beside(&draft, "tlog-proof")),
         source: String::new(),
@@ -559,8 +561,10 @@ fn what_is_lost_is_noted_before_the_gateway_ends() {
     spooled(ask.try_recv().unwrap());
     let problem = Problem { code: "sealing-key".into(), ..Problem::default() };
     let (event_id, kept) = ("00".repeat(32), PathBuf::from("refused"));
-    let outcome =
-        Outcome { rejected: vec![Rejected { file: None, event_id, problem, kept, now: None }], ..Outcome::default() };
+    let outcome = Outcome {
+        rejected: vec![Rejected { file: None, source: String::new(), event_id, problem, kept, now: None }],
+        ..Outcome::default()
+    };
     let numbers = spool.pending().unwrap()[0].numbers().collect();
     machine.desk.done(Done { numbers, outcome, ended: Err(Failure::usage("end", "the end")) });
     assert_eq!(clerk.turn(machine.at(2)).unwrap_err().code, "end");
