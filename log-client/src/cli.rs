@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::{
-    attach, charter, event, import, key, open, opening, policy, proof, rebuild, show, submit, trust,
+    attach, charter, event, import, key, log, onboard, open, opening, policy, proof, rebuild, show, submit, trust,
 };
 use crate::exit::{Exit, Failure};
 use crate::output::Out;
@@ -51,6 +51,10 @@ enum Command {
     /// Events: make, sign, verify
     #[command(subcommand)]
     Event(event::EventCommand),
+    /// The one command of a release job: make, sign and log the build or update of a file; its proof beside it
+    Log(Box<log::LogFile>),
+    /// Become an issuer of a log: key, opening, who signs it, and what each types
+    Onboard(Box<onboard::Onboard>),
     /// Put events into a log, each with its proof; what cannot be sent now waits in a spool
     Submit(submit::Submit),
     /// Put documents into a log, for events to name
@@ -102,6 +106,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Event(command) => event::run(command, &out),
         Command::Submit(args) => submit::run(args, &out),
         Command::Attach(args) => attach::run(&args, &out),
+        Command::Onboard(args) => onboard::run(&args, &out),
+        Command::Log(args) => log::run(*args, &out),
         Command::Rebuild(command) => rebuild::run(command, &out),
         Command::Gateway(args) => crate::gateway::run(*args, &out),
         Command::Import(args) => import::run(&args, &out),

@@ -103,6 +103,9 @@ pub const PAUSE_MAX: Duration = Duration::from_secs(60);
 /// Shortest pause between two attempts, whatever `Retry-After` says.
 pub const PAUSE_MIN: Duration = Duration::from_millis(250);
 
+/// Builds that an update refers to: as many references as an event holds.
+pub const RELEASES_MAX: usize = 16;
+
 /// How often an event is put at a newer place and signed again within one run.
 pub const REPLACE_ATTEMPTS: u32 = 16;
 

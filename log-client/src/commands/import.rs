@@ -50,10 +50,10 @@ run again logs nothing twice: a file is recognised by its content, also when it 
 Exit 1 means that records could not be read; everything else was logged.")]
 pub struct Records {
     /// The log
-    #[arg(long, value_name = "URL", required_unless_present = "dry_run")]
+    #[arg(long, value_name = "URL", env = "VITRINE_LOG", required_unless_present = "dry_run")]
     log: Option<String>,
     /// Whom to believe that an event is logged
-    #[arg(long, value_name = "FILE", required_unless_present = "dry_run")]
+    #[arg(long, value_name = "FILE", env = "VITRINE_POLICY", required_unless_present = "dry_run")]
     policy: Option<PathBuf>,
     /// The issuer's private key
     #[arg(long, value_name = "FILE", required_unless_present = "dry_run")]
@@ -77,7 +77,7 @@ pub struct Records {
     #[arg(long, conflicts_with = "natives")]
     no_native_digest: bool,
     /// Where events wait, and what was imported is remembered; vitrine/spool in the user's state folder when not given
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", env = "VITRINE_SPOOL")]
     spool: Option<PathBuf>,
     /// Seconds to go on trying while the log takes nothing; 0 tries once
     #[arg(long, value_name = "S", default_value_t = 60)]

@@ -10,6 +10,8 @@ pub mod event;
 pub mod charter_sign;
 pub mod charter;
 pub mod submit;
+pub mod log;
+pub mod onboard;
 pub mod rebuild;
 pub mod import_slsa;
 pub mod import;

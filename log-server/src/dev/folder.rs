@@ -270,7 +270,7 @@ impl Folder {
         vec![
             format!(". {}", quoted(&self.path("env"))),
             format!(
-                "log-client log {app} --purl pkg:generic/{}@1.0 --source-uri https://dev.example/app --source-file {app}",
+                "log-client log {app} --purl pkg:generic/{}@0.1 --source-uri https://dev.example/app --source-file {app}",
                 STREAM.0
             ),
         ]
