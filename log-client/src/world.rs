@@ -336,6 +336,7 @@ impl World {
         fields.extend(more.iter().map(|field| (*field).to_owned()));
         let mut draft = draft("issuer-open", &fields, Vec::new());
         draft.issuer = issuer.to_owned();
+        draft.site = more.iter().find_map(|field| field.strip_prefix("sites=")).map(str::to_owned);
         draft.chain = Chain::At(1, ZEROS.to_owned());
         draft.cosigners = vec![event_key("operator").vkey().keyid()];
         let mut event = draft.event().unwrap();

@@ -53,15 +53,19 @@ pub enum Rebuild {
 /// `rebuild record`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit 0: identical, and logged. Exit 1: logged, and not identical; or the log refused it (`code` says which). Exit 5: in the
-spool, run the same command again.
-The event goes to FILE of --out, its proof to FILE.tlog-proof. A rebuild with the same outcome that this issuer has logged
-already is not logged again.
+Exit 0: identical, and logged. Exit 1: logged, and not identical; or the log refused it (`code`
+says which). Exit 5: in the spool, run the same command again.
+
+The event goes to FILE of --out, its proof to FILE.tlog-proof. What this issuer has logged
+already, with the same files, outcome and documents, is not logged again.
 
 Examples:
-  log-client rebuild record --build app.build.tlog-proof --produced out/app --as lab.key --issuer lab --log URL --policy P
-  log-client rebuild record --build 17 --produced out --buildinfo app.buildinfo --diff diff.html --as lab.key --issuer lab ...
-  log-client rebuild record --build 17 --outcome build-failed --build-log build.log --as lab.key --issuer lab ...")]
+  log-client rebuild record --build app.build.tlog-proof --produced out/app \\
+    --as lab.key --issuer lab --log URL --policy P
+  log-client rebuild record --build 17 --produced out --buildinfo app.buildinfo \\
+    --diff diff.html --as lab.key --issuer lab --log URL --policy P
+  log-client rebuild record --build 17 --outcome build-failed --build-log build.log \\
+    --as lab.key --issuer lab --log URL --policy P")]
 pub struct Record {
     /// The build: its event_id, its index in the log, or its proof
     #[arg(long, value_name = "ID|INDEX|FILE.tlog-proof")]
@@ -102,7 +106,7 @@ pub struct Record {
     /// When it ended
     #[arg(long, value_name = "T", requires = "started")]
     finished: Option<String>,
-    /// The rebuilder's site, where its opening lists sites
+    /// The rebuilder's site, where its opening lists more than one
     #[arg(long, value_name = "SITE")]
     site: Option<String>,
     /// Where to write the event; rebuild-<build>-<content>.json in this folder when not given
@@ -196,6 +200,15 @@ struct Maker<'a, R> {
     now: u64,
 }
 
+/// Where a rebuilder stands.
+struct Standpoint {
+    epoch: u32,
+    independence: Independence,
+    /// Whether its rebuilds stand in its chain.
+    chained: bool,
+    site: Option<String>,
+}
+
 /// What is to be logged, and what was.
 struct Plan {
     build: Found,
@@ -287,7 +300,7 @@ impl<R: Remote> Maker<'_, R> {
     ) -> Result<EventFile, Failure> {
         let args = self.args;
         let origin = build.event.statement.header.origin.clone();
-        let (epoch, independence, chained) = self.standing(&origin, issuer)?;
+        let Standpoint { epoch, independence, chained, site } = self.standing(&origin, issuer)?;
         let mut body =
             Value::object([("outcome", outcome.name().into()), ("independence", independence.name().into())]);
         let logged = EventFile::of(build.event.envelope.clone())
@@ -313,7 +326,7 @@ impl<R: Remote> Maker<'_, R> {
             epoch,
             chain: if chained { Chain::Later } else { Chain::Unchained(nonce()?) },
             recorded: self.now,
-            site: args.site.clone(),
+            site,
             cosigners: Vec::new(),
             refs: vec![Reference { rel: Rel::Reproduces.to_string(), event_id: releases, origin: None, at: None }],
             body,
@@ -325,12 +338,14 @@ impl<R: Remote> Maker<'_, R> {
         .event()
     }
 
-    /// Epoch, independence, and whether its rebuilds stand in the chain: by the opening that our own key signed.
-    fn standing(&self, origin: &str, issuer: &Name) -> Result<(u32, Independence, bool), Failure> {
+    /// Where the rebuilder stands: by the opening that our own key signed.
+    fn standing(&self, origin: &str, issuer: &Name) -> Result<Standpoint, Failure> {
         let answer = self.remote.issuer(issuer.as_str())?;
         let vkey = self.key.vkey();
         if Role::of(issuer.as_str()) == Some(Role::Supervisor) {
-            return Ok((Place::read(issuer.as_str(), &answer)?.epoch, Independence::Supervisor, false));
+            let epoch = Place::read(issuer.as_str(), &answer)?.epoch;
+            let (independence, site) = (Independence::Supervisor, self.args.site.clone());
+            return Ok(Standpoint { epoch, independence, chained: false, site });
         }
         let standing = Standing::read(origin, issuer.as_str(), &vkey, &answer)?;
         let opening = &standing.opening;
@@ -343,7 +358,18 @@ impl<R: Remote> Maker<'_, R> {
                     "the operator opens a rebuilder with: --field types.rebuild=none --field independence=third-party",
                 ));
         };
-        Ok((standing.epoch, independence, *mode == Chained::Strict))
+        let site = match (&self.args.site, opening.sites.as_slice()) {
+            (Some(site), _) => Some(site.clone()),
+            (None, [only]) => Some(only.clone()),
+            (None, []) => None,
+            (None, several) => {
+                return Err(Failure::usage("rebuild.site", "at which of its sites was it rebuilt?")
+                    .side("issuer", issuer)
+                    .side("sites", several.join(", "))
+                    .now("give one with --site"));
+            }
+        };
+        Ok(Standpoint { epoch: standing.epoch, independence, chained: *mode == Chained::Strict, site })
     }
 
     /// Whether the log shows the same already, and what else this issuer has said of this build.
@@ -578,6 +604,7 @@ impl Plan {
         match self.outcome {
             Outcome::Identical if all == 1 => "the file is the one that the build claims".to_owned(),
             Outcome::Identical => format!("all {all} files are those that the build claims"),
+            Outcome::Different if all == 1 => "the file is not the one that the build claims".to_owned(),
             Outcome::Different => {
                 let other = self.files.iter().filter(|file| !is_same(file)).count();
                 format!("{other} of {} not as the build claims", files(all))

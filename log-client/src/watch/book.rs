@@ -327,7 +327,7 @@ impl<'a> Book<'a> {
                 let names: Vec<&str> = files.iter().filter_map(|file| file["name"].as_str()).collect();
                 let build = self.named(event, Rel::Reproduces)?;
                 let text = format!(
-                    "{issuer} ({}) rebuilt {} and got other bytes for {}",
+                    "{issuer} ({}) made {} again and got other bytes for {}",
                     rebuild.independence.name(),
                     build.as_ref().map_or("something", |(what, _)| what.as_str()),
                     names.join(", ")

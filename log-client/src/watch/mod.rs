@@ -46,18 +46,26 @@ enum Begin {
 /// Arguments of `watch`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-An alert is delivered when every place given with --alert-... has confirmed it; only then does the watch go on. Killed at any
-point it delivers the last ones again and loses none. Without such a place, standard output is the place.
+An alert is delivered when every place given with --alert-... has confirmed it; only then does
+the watch go on. Killed at any point it delivers the last ones again and loses none. Without
+such a place, standard output is the place.
 
-Exit codes with --once: 0 everything up to the log's checkpoint was read and told; 3 the log misbehaved, evidence is kept in the
-state; 2 the state is lost or damaged, and nothing is begun anew; 4 the log or a place for alerts cannot be reached; 5 too few
-witnesses so far; 1 an entry that this version cannot judge. Without --once, 1, 4 and 5 are said and tried again.
+Exit codes with --once:
+  0  everything up to the log's checkpoint was read and told
+  1  an entry that this version cannot judge
+  2  the state is missing, lost or damaged, and nothing is begun anew
+  3  the log misbehaved; evidence is kept in the state
+  4  the log or a place for alerts cannot be reached
+  5  too few witnesses so far
+Without --once, 1, 4 and 5 are said and tried again.
 
 Examples:
   log-client watch --log URL --trust trust --state watch --start new --once
-  log-client watch --log URL --trust trust --state watch --releases releases.csv --mine pkg:generic/app@ \\
-      --alert-command 'mail -s \"release log\" security@example.com'
-  log-client watch --log URL --trust trust --state watch --alert-url https://alerts.example.com/log --alert-key alert.key --interval 300")]
+  log-client watch --log URL --trust trust --state watch \\
+    --releases releases.csv --mine pkg:generic/app@ \\
+    --alert-command 'mail -s \"release log\" security@example.com'
+  log-client watch --log URL --trust trust --state watch --interval 300 \\
+    --alert-url https://alerts.example.com/log --alert-key alert.key")]
 pub struct Args {
     /// The log's address, the prefix before /checkpoint
     #[arg(long, value_name = "URL")]

@@ -302,7 +302,7 @@ fn what_a_customer_wants_to_know_is_told_and_written_down() {
     assert_eq!(
         text,
         format!(
-            "entry {different}: lab (third-party) rebuilt the build of pkg:generic/app@7 (entry {build}) and got other bytes for app"
+            "entry {different}: lab (third-party) made the build of pkg:generic/app@7 (entry {build}) again and got other bytes for app"
         )
     );
     let watched = desk.watched();

@@ -224,6 +224,18 @@ fn who_may_not_rebuild_is_told_so() {
 }
 
 #[test]
+fn the_site_is_the_one_that_the_opening_lists() {
+    let desk = Desk::new();
+    desk.world.open("court", &["types.rebuild=none", "independence=third-party", "sites=CH-ZH-1"]);
+    let mut args = desk.args(&["--outcome", "build-failed"]);
+    args.issuer = "court".to_owned();
+    let (policy, key) = (desk.world.policy(), event_key("court"));
+    let plan =
+        || Maker { remote: &desk.world, policy: &policy, key: &key, args: &args, now: NOW }.plan(&Documents::default());
+    assert_eq!(plan().unwrap().event.header_text("site"), Some("CH-ZH-1"));
+}
+
+#[test]
 fn a_rebuilder_whose_opening_says_strict_logs_into_its_chain() {
     let desk = Desk::new();
     desk.world.open("court", &["types.rebuild=strict", "independence=third-party"]);
