@@ -485,6 +485,7 @@ impl Import {
             add(not_checked, build.not_checked.clone());
             let path = self.path_of(pair);
             let record = Record {
+                about: None,
                 proof: Some(files::beside(&path, "tlog-proof")),
                 file: Some(path.clone()),
                 source: Hash::of(event.payload()).hex(),
