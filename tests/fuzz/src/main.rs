@@ -47,6 +47,9 @@ const TARGETS: &[(&str, usize, Target)] = &[
     ("record", 33_000, sealed::record),
     ("wrap", 2_048, sealed::wrap),
     ("request", 16_384, sealed::request),
+    ("bundle", 16_384, verdicts::bundle),
+    ("watched", 8_192, verdicts::watched),
+    ("floor", 8_192, verdicts::floor),
     ("verdict", 32_768, verdicts::verdict),
 ];
 

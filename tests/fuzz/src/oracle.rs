@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use vitrine_spec::hash::{Hash, node_hash};
+use vitrine_spec::hash::{Hash, leaf_hash, node_hash};
 use vitrine_spec::json::{DEPTH_MAX, INT_MAX, Value};
+use vitrine_spec::tree::LeafIndex;
 
 /// Reads JSON under the strict rules with serde_json; `None` for whatever they refuse [J-1].
 pub fn json(bytes: &[u8]) -> Option<Value> {
@@ -162,4 +163,27 @@ pub fn consistency(old: u64, new: u64, first: Hash, path: &[Hash]) -> Option<(Ha
         last /= 2;
     }
     (last == 0).then_some((from, to))
+}
+
+/// The root over entries and the hashes between them: RFC 9162, section 2.1.1, from the definition in docs/92; `None` when an
+/// entry is outside, or hashes are missing or left over.
+pub fn bundle(size: u64, entries: &[(LeafIndex, Vec<u8>)], hashes: &[Hash]) -> Option<Hash> {
+    fn mth(low: u64, high: u64, entries: &[(LeafIndex, Vec<u8>)], hashes: &mut Vec<Hash>) -> Option<Hash> {
+        let mut inside = entries.iter().filter(|(index, _)| (low..high).contains(&index.get()));
+        let Some((_, leaf)) = inside.next() else { return hashes.pop() };
+        if high - low == 1 {
+            return Some(leaf_hash(leaf));
+        }
+        let mut half = 1;
+        while half < (high - low).div_ceil(2) {
+            half *= 2;
+        }
+        let left = mth(low, low + half, entries, hashes)?;
+        Some(node_hash(&left, &mth(low + half, high, entries, hashes)?))
+    }
+    if entries.iter().any(|(index, _)| index.get() >= size) {
+        return None;
+    }
+    let mut left: Vec<Hash> = hashes.iter().rev().copied().collect();
+    mth(0, size, entries, &mut left).filter(|_| left.is_empty())
 }

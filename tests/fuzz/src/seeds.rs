@@ -1,14 +1,27 @@
 //! Seeds for every target: all that the vectors hold, inside each other too.
 //!
-//! One pool: libFuzzer keeps of it what reaches something new in the target it runs.
+//! One pool: libFuzzer keeps of it what reaches something new in the target it runs. One of each file that the vectors may
+//! not hold is made here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
-use vitrine_spec::hash::Hash;
+use vitrine_spec::bundle::Bundle;
+use vitrine_spec::checkpoint::{Checkpoint, Origin, SignedCheckpoint};
+use vitrine_spec::edge::Edge;
+use vitrine_spec::envelope::EventId;
+use vitrine_spec::floor::{Floor, Raise};
+use vitrine_spec::hash::{Hash, leaf_hash};
+use vitrine_spec::key::{KeyKind, Seed};
+use vitrine_spec::note::Signature;
+use vitrine_spec::proof::Tiles;
 use vitrine_spec::text;
+use vitrine_spec::tiles::TileId;
+use vitrine_spec::tree::LeafIndex;
+use vitrine_spec::watched::Watched;
+use vitrine_spec::words::Name;
 
 /// Bytes of a seed, at most; what is longer is only looked into.
 const SEED_BYTES_MAX: usize = 1 << 16;
@@ -19,7 +32,7 @@ const DEPTH_MAX: usize = 6;
 pub fn write() {
     let mut paths = std::env::args().skip(1);
     let to = paths.next().expect("a folder to write to");
-    let mut found = BTreeSet::new();
+    let mut found = made();
     for from in paths {
         read(Path::new(&from), &mut found);
     }
@@ -30,6 +43,42 @@ pub fn write() {
         fs::write(Path::new(&to).join(&name[..32]), seed).expect("a seed can be written");
     }
     println!("{} seeds in {to}", found.len());
+}
+
+/// A bundle of three entries, what a watch wrote, a floor.
+fn made() -> BTreeSet<Vec<u8>> {
+    struct Written(BTreeMap<TileId, Vec<u8>>);
+    impl Tiles for Written {
+        type Error = TileId;
+        fn tile(&self, id: TileId) -> Result<Vec<u8>, TileId> {
+            self.0.get(&id).cloned().ok_or(id)
+        }
+    }
+    let leaf = |index: u64| (LeafIndex::new(index), format!("entry {index}").into_bytes());
+    let leaves: Vec<Hash> = (0..21).map(|index| leaf_hash(&leaf(index).1)).collect();
+    let mut edge = Edge::empty();
+    let written = Written(edge.append(&leaves).into_iter().collect());
+    let origin = Origin::new("log.example").expect("an origin");
+    let seed = Seed::new("log.example", KeyKind::Ed25519, [5; 32]).expect("a seed");
+    let checkpoint = Checkpoint::new(origin.clone(), edge.size(), edge.root());
+    let signature = seed.sign_ed25519(checkpoint.text().as_bytes()).expect("an Ed25519 key").to_vec();
+    let line = Signature::by(&seed.vkey(), signature).expect("a signature");
+    let signed = SignedCheckpoint::new(checkpoint, vec![line]).expect("one signature").print().into_bytes();
+    let bundle =
+        Bundle::make([3, 4, 18].map(leaf).to_vec(), edge.size(), signed, &written).expect("all tiles are there");
+
+    let name = |text: &str| Name::new(text).expect("a name");
+    let mut watched = Watched { size: edge.size(), root: edge.root(), ..Watched::nothing(origin.clone()) };
+    watched.revoked.insert(EventId::of(b"1"), (LeafIndex::new(5), name("defect")));
+    watched.disowned.insert((name("release"), 1), LeafIndex::new(7));
+    watched.closed.insert((name("farm"), 2), (LeafIndex::new(9), name("compromise")));
+    watched.second.insert((Hash::of(b"2"), LeafIndex::new(11), Hash::of(b"3")));
+    let mut floor = Floor::nothing(origin);
+    for (package_id, release_seq) in [("pkg:deb/app", 7), ("rules with blanks", 3)] {
+        let (size, root, channel) = (edge.size(), edge.root(), name("stable"));
+        floor.raise(&Raise { size, root, package_id: package_id.into(), channel, release_seq });
+    }
+    [bundle.print(), watched.print().into_bytes(), floor.print().into_bytes()].into()
 }
 
 fn read(path: &Path, found: &mut BTreeSet<Vec<u8>>) {

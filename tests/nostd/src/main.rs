@@ -19,7 +19,7 @@ use vitrine_spec::hash::Hash;
 use vitrine_spec::json::{self, Value};
 use vitrine_spec::policy::Policy;
 use vitrine_spec::trust::TrustFile;
-use vitrine_spec::verdict::{File, Pins, Proof, Verdict, Witnessing, verify_update};
+use vitrine_spec::verdict::{File, Pins, Proof, Question, Verdict, Witnessing, verify_update};
 
 const VECTORS: &[u8] = include_bytes!("../../../spec/vectors/verdict/updates.json");
 const ARENA_BYTES: usize = 64 << 20;
@@ -115,5 +115,5 @@ fn judge(vectors: &Value, case: &Value) -> Option<Verdict> {
         Some(Value::Int(now)) => u64::try_from(*now).ok(),
         _ => None,
     };
-    Some(verify_update(&file, &proofs, &pins, now))
+    Some(verify_update(&Question::new(file, &proofs, &pins, now)))
 }
