@@ -59,3 +59,20 @@ need_cargo_deb() {
   cargo install --locked --root "$1/tools" --target-dir "$1/tools/build" cargo-deb@3.8.0
   rm -rf "$1/tools/build"
 }
+
+# What calls the verdict from C and from Python, watches it do so, and prints its header, in tests; the argument is the target
+# folder. Without it those tests say so; with CI set they fail.
+need_callers() {
+  local missing=()
+  command -v python3 >/dev/null || missing+=(python3)
+  command -v strace >/dev/null || missing+=(strace)
+  command -v valgrind >/dev/null || missing+=(valgrind)
+  { { [ ${#missing[@]} -eq 0 ] || (need_packages "${missing[@]}"); } && need_cbindgen "$1"; } || [ -z "${CI:-}" ]
+}
+
+# cbindgen, in the tools folder of the target folder given.
+need_cbindgen() {
+  [ -x "$1/tools/bin/cbindgen" ] && return
+  cargo install --locked --root "$1/tools" --target-dir "$1/tools/build" cbindgen@0.29.4
+  rm -rf "$1/tools/build"
+}
