@@ -1,4 +1,4 @@
-//! Where other people's files are: `../shared` beside the project, or `VITRINE_SHARED` (CONTRIBUTING.md).
+//! Where other people's files are: `../shared` beside the project, or `VITRINE_SHARED` (CONTRIBUTING.md); and their programs.
 //!
 //! A test that needs them fails when they are missing and `CI` is set; elsewhere it says that it checked nothing. Not
 //! here: reading any of them (`vectors`).
@@ -38,6 +38,27 @@ fn found(test: &str, folder: &Path, required: bool) -> Option<PathBuf> {
     assert!(!required, "{test}: {lack}; CI is set, so it must be");
     not_checked(test, &lack);
     None
+}
+
+/// Whether these programs of the system are there; otherwise a line on standard error says what was not checked.
+///
+/// # Panics
+/// When one is missing and `CI` is set.
+#[must_use]
+pub fn programs(test: &str, names: &[&str]) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let there = |name: &str| {
+        let system = ["/usr/sbin", "/sbin"].map(PathBuf::from);
+        std::env::split_paths(&path).chain(system).any(|folder| folder.join(name).is_file())
+    };
+    let missing: Vec<&str> = names.iter().copied().filter(|name| !there(name)).collect();
+    if missing.is_empty() {
+        return true;
+    }
+    let lack = format!("missing {}; ./check installs what it can", missing.join(", "));
+    assert!(std::env::var_os("CI").is_none(), "{test}: {lack}; CI is set, so they must be there");
+    not_checked(test, &lack);
+    false
 }
 
 /// One line about what was not checked, for whoever runs the tests.

@@ -13,7 +13,7 @@ use vitrine_spec::refusal::{CODES, WAIT_CODES};
 use vitrine_tests::harness::process::binaries;
 
 /// States of clients and verifiers that a person at a server meets, too; they stand in the sources as these words.
-const OTHERS: [&str; 7] = [
+const OTHERS: [&str; 13] = [
     "issuer.disowned",
     "issuer-closed",
     "spool.damaged",
@@ -21,6 +21,12 @@ const OTHERS: [&str; 7] = [
     "spool.locked",
     "gateway.second-writer",
     "gateway.other-log",
+    "watch.no-state",
+    "watch.state-lost",
+    "watch.state",
+    "watch.unknown",
+    "log.fork",
+    "log.older",
 ];
 
 fn root() -> PathBuf {
@@ -79,8 +85,15 @@ fn each_state_has_its_section_and_each_section_its_state() {
     assert!(without.is_empty(), "no section of docs/runbook.md is about {without:?}");
     let surplus: Vec<_> = sections.keys().filter(|word| !states.contains(*word)).collect();
     assert!(surplus.is_empty(), "nothing stops with {surplus:?}");
-    let sources =
-        ["log-client/src/spool.rs", "log-client/src/gateway/clerk.rs", "spec/src/verdict.rs", "spec/src/refusal.rs"];
+    let sources = [
+        "log-client/src/spool.rs",
+        "log-client/src/gateway/clerk.rs",
+        "log-client/src/watch/state.rs",
+        "log-client/src/watch/book.rs",
+        "log-client/src/watch/engine.rs",
+        "spec/src/verdict.rs",
+        "spec/src/refusal.rs",
+    ];
     let sources: String = sources.into_iter().map(read).collect();
     for word in OTHERS {
         assert!(sources.contains(&format!("\"{word}\"")), "no source says {word}");

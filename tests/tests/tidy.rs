@@ -244,9 +244,11 @@ fn no_left_overs() {
 fn links_between_documents_lead_somewhere() {
     let top = root();
     let mut docs: Vec<PathBuf> = files("md");
-    for name in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"] {
+    for name in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "examples/README.md"]
+    {
         docs.push(top.join(name));
     }
+    walk(&top.join("docs"), "md", &mut docs);
     let mut faults = Vec::new();
     for doc in docs {
         let folder = doc.parent().expect("a file is in a folder").to_owned();
