@@ -248,6 +248,7 @@ fn all_of_them_go_into_a_log_once_and_six_are_refused() {
         std::fs::read_to_string(world.path("spool").join(file.strip_prefix(world.path("other-spool")).unwrap()));
     let record = Record {
         file: Some(file.clone()),
+        about: None,
         proof: Some(kept.clone()),
         source: String::new(),
         envelope: envelope.unwrap().trim_end().to_owned(),
