@@ -139,8 +139,8 @@ fn shell(folder: &Path, lines: &str) -> Result<String, String> {
     Err(format!("{}\n{}\n{}", output.status, text(&output.stdout), text(&output.stderr)))
 }
 
-/// The environment of `log-client log` in a folder of [`dev`].
-const ENV: &str = ". dev/env; export VITRINE_SOURCE_URI=https://git.example.com/app; ";
+/// The environment of `log-client log` in a folder of [`dev`]; what is empty is not set.
+const ENV: &str = ". dev/env; export VITRINE_SOURCE_URI=https://git.example.com/app VITRINE_CHANNEL= VITRINE_BUILDER= VITRINE_SITE=; ";
 /// The source, where there is no checkout.
 const TREE: &str = "--git-tree 0123456789abcdef0123456789abcdef01234567";
 
@@ -185,6 +185,10 @@ fn the_same_command_logs_once_whatever_stopped_it() {
         assert_eq!(event(&read("app.tlog-proof")), event(&proof), "also on a machine that knows nothing of it");
     }
     assert_eq!(entries(&log, &folder.join("app")).len(), 2);
+    // The build once more does not take the place of what customers need.
+    let proof = read("app.tlog-proof");
+    assert!(shell(folder, &build).unwrap().contains("app.build.tlog-proof"));
+    assert_eq!(read("app.tlog-proof"), proof);
 
     // Killed after any time, which is anywhere in the command or after its end.
     for number in 0..12_u64 {
@@ -320,6 +324,7 @@ fn a_new_issuer_is_opened_and_logs() {
     // A name that is taken, and a stream that is.
     let other = "log-client onboard --issuer farm --key other.key --type build --builder https://b --jurisdiction CH";
     assert!(shell(folder, &format!("{ENV} {other}")).unwrap_err().contains("onboard.taken"));
+    assert!(!folder.join("other.key").exists(), "nothing is made for nothing");
     let other = "log-client onboard --issuer mill --type update --stream lib/stable --jurisdiction CH";
     assert!(shell(folder, &format!("{ENV} {other}")).unwrap_err().contains("held by farm"));
     assert!(log.stop().unwrap().success());

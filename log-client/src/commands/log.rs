@@ -9,6 +9,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
 use vitrine_spec::body::issuer::Chained;
+use vitrine_spec::event::Event;
 use vitrine_spec::hash::Hash;
 use vitrine_spec::json::Value;
 use vitrine_spec::key::Seed;
@@ -146,8 +147,31 @@ enum Type {
     Update,
 }
 
+impl LogFile {
+    /// What is empty was not given: a job that passes on a variable which nobody has set sets it to nothing.
+    fn without_empty(mut self) -> LogFile {
+        let texts = [
+            &mut self.issuer,
+            &mut self.name,
+            &mut self.source_uri,
+            &mut self.git_tree,
+            &mut self.git_commit,
+            &mut self.builder,
+            &mut self.build_type,
+            &mut self.invocation,
+            &mut self.site,
+            &mut self.package,
+            &mut self.channel,
+        ];
+        texts.into_iter().for_each(|text| *text = text.take().filter(|text| !text.is_empty()));
+        self.spool = self.spool.filter(|path| !path.as_os_str().is_empty());
+        self
+    }
+}
+
 /// Runs `log`.
 pub fn run(args: LogFile, out: &Out) -> Result<Exit, Failure> {
+    let args = args.without_empty();
     let policy = policies::load(&args.policy, args.unwitnessed)?;
     let key = keyfile::read_event_key(&args.key)?;
     let log = Log::new(&args.log)?;
@@ -201,10 +225,8 @@ impl<R: Remote, C: Clock> Job<'_, R, C> {
     fn run(&self, spool: &Spool, url: &str, out: &Out) -> Result<Report, Failure> {
         let opened = self.opening(Some(&self.kept_opening(spool, url)))?;
         let wanted = self.wanted(&opened)?;
-        if let Some(found) = self.beside(&self.proof_path(), |event| wanted.is(event))
-            && (wanted.kind == Kind::Build || self.releases(&found) == 0 || self.build_path(0).exists())
-        {
-            return Ok(self.done(&wanted, &opened, &Ended::before(&found), out));
+        if let Some((found, path)) = self.there(&wanted) {
+            return Ok(self.done(&wanted, &opened, &Ended::before(&found), &path, out));
         }
         let waiting = waiting(spool, url, &wanted)?;
         let logged = self.logged(&wanted)?;
@@ -216,7 +238,7 @@ impl<R: Remote, C: Clock> Job<'_, R, C> {
                     // This very event, or one that was logged from elsewhere while it waited: once is enough.
                     forget(spool, url, &wanted)?;
                 }
-                return Ok(self.done(&wanted, &opened, &Ended::before(&found), out));
+                return Ok(self.done(&wanted, &opened, &Ended::before(&found), &self.proof_path(), out));
             }
             (Logged::Not(builds), Some(waiting)) => {
                 self.keep_builds(&builds)?;
@@ -244,6 +266,19 @@ impl<R: Remote, C: Clock> Job<'_, R, C> {
             return Ok(self.spooled(&wanted, spool, &why.to_string()));
         }
         self.deliver(spool, url, record, &wanted, &opened, out)
+    }
+
+    /// The event in a proof that lies beside the file already, with everything that belongs to it.
+    fn there(&self, wanted: &Wanted) -> Option<(Found, PathBuf)> {
+        let (own, build) = (self.proof_path(), self.build_path(0));
+        let is = |event: &Event| wanted.is(event);
+        if wanted.kind == Kind::Build {
+            // An update that was logged since has put its build's proof aside.
+            let paths = if self.args.proof.is_some() { vec![own] } else { vec![own, build] };
+            return paths.into_iter().find_map(|path| self.beside(&path, is).map(|found| (found, path)));
+        }
+        let found = self.beside(&own, is)?;
+        (self.releases(&found) == 0 || build.exists()).then_some((found, own))
     }
 
     /// Sends what is in the spool, and this record.
@@ -274,7 +309,7 @@ impl<R: Remote, C: Clock> Job<'_, R, C> {
                     witnessed: delivered.logged.witnessed(),
                     duplicate: delivered.duplicate,
                 };
-                self.done(wanted, opened, &ended, out)
+                self.done(wanted, opened, &ended, &path, out)
             }
             (None, Some(rejected), _) => {
                 let problem = &rejected.problem;
@@ -408,7 +443,7 @@ impl<R: Remote, C: Clock> Job<'_, R, C> {
     }
 
     /// The event of a proof that lies there, if it is the one meant.
-    fn beside(&self, path: &Path, is: impl Fn(&vitrine_spec::event::Event) -> bool) -> Option<Found> {
+    fn beside(&self, path: &Path, is: impl Fn(&Event) -> bool) -> Option<Found> {
         let bytes = files::read(path, TLOG_PROOF_BYTES_MAX as u64).ok()?;
         let found = found::in_file(self.policy, &path.display().to_string(), &bytes, self.clock.now()).ok()?;
         is(&found.event).then_some(found)
@@ -622,8 +657,7 @@ impl<R: Remote, C: Clock> Job<'_, R, C> {
         }
     }
 
-    fn done(&self, wanted: &Wanted, opened: &Opened, ended: &Ended, out: &Out) -> Report {
-        let path = self.proof_path();
+    fn done(&self, wanted: &Wanted, opened: &Opened, ended: &Ended, path: &Path, out: &Out) -> Report {
         let again = if ended.duplicate { " already" } else { "" };
         let reason = format!(
             "{} is logged{again} as entry {}, {}; proof in {}",
@@ -632,7 +666,7 @@ impl<R: Remote, C: Clock> Job<'_, R, C> {
             ended.witnessed,
             path.display()
         );
-        if wanted.kind == Kind::Build && opened.open.types.contains_key(&Kind::Update) {
+        if !out.is_json() && wanted.kind == Kind::Build && opened.open.types.contains_key(&Kind::Update) {
             out.note("next, to release it: the same command with --type update");
         }
         Report::done("log.logged", reason)

@@ -108,7 +108,7 @@ pub fn run(args: &Onboard, out: &Out) -> Result<Exit, Failure> {
     let origin = origin(&log, &policy)?;
     let key_path = args.key.clone().unwrap_or_else(|| PathBuf::from(format!("{name}.key")));
     let operator_key = args.operator_key.as_deref().map(keyfile::read_event_key).transpose()?;
-    let (key, made) = own_key(&key_path, &name, &origin)?;
+    let (key, new) = own_key(&key_path, &name, &origin)?;
     match log.issuer(name.as_str()) {
         Ok(answer) => return opened(args, &name, &key, &answer, out),
         Err(error) if error.is_not_found() => {}
@@ -124,14 +124,15 @@ pub fn run(args: &Onboard, out: &Out) -> Result<Exit, Failure> {
     event = there_already(&path, event)?;
     let body = format!("{{\"envelope\":{}}}", EventFile::unsigned(event.statement().clone()).line());
     log.check(body.into_bytes()).map_err(|error| Failure::from(error).side("opening", "was judged, not written"))?;
+    if new {
+        keyfile::create(&key_path, &key)?;
+        out.line(&format!("made {}: the key of {name}, mode 0600; keep it where {name} works", key_path.display()));
+    }
     event.sign(&key)?;
     if let Some(operator) = &operator_key {
         event.sign(operator)?;
     }
     files::replace(&path, event.print().as_bytes())?;
-    if made {
-        out.line(&format!("made {}: the key of {name}, mode 0600; keep it where {name} works", key_path.display()));
-    }
     out.rows(&event_rows(&event));
     let missing: Vec<&str> =
         event.cosigners().into_iter().filter(|keyid| event.signers().all(|signer| signer != *keyid)).collect();
@@ -232,15 +233,13 @@ fn origin(log: &Log, policy: &Policy) -> Result<String, Failure> {
         .now("check that --log and --policy are of the same log"))
 }
 
-/// Its key, and whether it was made now.
+/// Its key, and whether it is new and not written yet.
 fn own_key(path: &Path, name: &Name, origin: &str) -> Result<(Seed, bool), Failure> {
     if path.exists() {
         return Ok((keyfile::read_event_key(path)?, false));
     }
     let host = origin.split('/').next().unwrap_or(origin);
-    let key = keyfile::generate(&format!("{name}.{host}"))?;
-    keyfile::create(path, &key)?;
-    Ok((key, true))
+    Ok((keyfile::generate(&format!("{name}.{host}"))?, true))
 }
 
 /// The issuer is there: it is this one, or the name is taken.
@@ -286,6 +285,19 @@ fn opening(args: &Onboard, name: &Name, origin: &str, key: &Seed, operator: &str
             None => (given.as_str(), "strict"),
         };
         fields.push(format!("types.{kind}={mode}"));
+    }
+    let logs = |kind: Kind| args.types.iter().any(|given| given.split('=').next() == Some(kind.name()));
+    for (kind, option, given) in [
+        (Kind::Build, "--builder URI", !args.builders.is_empty()),
+        (Kind::Update, "--stream PACKAGE/CHANNEL", !args.streams.is_empty()),
+        (Kind::Rebuild, "--independence WORD", args.independence.is_some()),
+    ] {
+        if logs(kind) != given {
+            return Err(Failure::usage("onboard.options", "what is given does not fit the types")
+                .side("types", args.types.join(", "))
+                .side(if given { "given" } else { "missing" }, option)
+                .now(format!("{option} is given exactly with --type {kind}")));
+        }
     }
     let listed = [("builders", &args.builders), ("streams", &args.streams), ("sites", &args.sites)];
     fields
