@@ -277,6 +277,8 @@ fn two_trees_of_one_size_are_a_fork_and_two_sizes_are_said() {
     fork.leaves[0] = fork.leaves[1].clone();
     let verdict = verify(&[log.world.proof(log.update), fork.proof(log.build)]);
     assert_code(&verdict, Code::CheckpointFork, &["two trees of 5 entries"]);
+    let same_entry = verify(&[log.world.proof(log.update), log.world.proof(log.build), fork.proof(log.build)]);
+    assert_code(&same_entry, Code::CheckpointFork, &["two trees of 5 entries"]);
     let mut grown = log.world.clone();
     grown.rebuild("rebuilder", "build-failed");
     let verdict = verify(&[log.world.proof(log.update), grown.proof(log.build)]);

@@ -4,9 +4,11 @@
 //! input from outside causes (`BuildError`, `EdgeError`).
 
 use vitrine_spec::add_checkpoint::{RequestError, WitnessRefusal};
+use vitrine_spec::bundle::BundleError;
 use vitrine_spec::checkpoint::CheckpointError;
 use vitrine_spec::cosignature::CosignatureError;
 use vitrine_spec::fields::{Field, FieldError};
+use vitrine_spec::floor::FloorError;
 use vitrine_spec::json::JsonError;
 use vitrine_spec::key::KeyError;
 use vitrine_spec::note::NoteError;
@@ -20,6 +22,7 @@ use vitrine_spec::tiles::TileError;
 use vitrine_spec::tlog_proof::{PlaceError, TlogProofError};
 use vitrine_spec::trust::TrustError;
 use vitrine_spec::verdict::{Code, PinsError};
+use vitrine_spec::watched::WatchedError;
 use vitrine_spec::wrap::WrapError;
 
 /// Something that can be named.
@@ -237,6 +240,33 @@ reasons!(PINS, "pins", PinsError, [Policy, LogKey, QuorumNone], |error| match er
     PinsError::Policy(inner) => Some(inner.reason()),
     _ => None,
 });
+reasons!(
+    BUNDLE,
+    "bundle",
+    BundleError,
+    [
+        TooLong,
+        NotUtf8,
+        Header,
+        Line,
+        Text,
+        Empty,
+        TooManyEntries,
+        EntryBytes,
+        Order,
+        OutsideTree,
+        Hashes,
+        RootMismatch,
+        Checkpoint
+    ],
+    |error| match error {
+        BundleError::Text { source, .. } => Some(source.reason()),
+        BundleError::Checkpoint(inner) => Some(inner.reason()),
+        _ => None,
+    }
+);
+reasons!(WATCHED, "watched", WatchedError, [TooLong, Header, Line, Order], |_| None);
+reasons!(FLOOR, "floor", FloorError, [TooLong, Header, Line, Order], |_| None);
 
 impl Reason for PolicyError {
     fn reason(&self) -> String {
@@ -296,6 +326,9 @@ pub fn all() -> Vec<String> {
         WRAP,
         TRUST,
         PINS,
+        BUNDLE,
+        WATCHED,
+        FLOOR,
     ];
     let variants = lists.concat().into_iter().map(str::to_owned);
     let codes = CODES.iter().chain(&WAIT_CODES).map(|(code, _)| format!("refusal:{code}"));

@@ -129,7 +129,10 @@ fn has_shape(value: &Value, shape: &[&str]) -> bool {
 }
 
 /// Every file below a directory, relative to it.
-fn files(root: &Path) -> Result<BTreeSet<String>, String> {
+///
+/// # Errors
+/// A directory that cannot be read.
+pub fn files(root: &Path) -> Result<BTreeSet<String>, String> {
     fn walk(root: &Path, folder: &Path, found: &mut BTreeSet<String>) -> Result<(), String> {
         let entries = std::fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         for entry in entries {

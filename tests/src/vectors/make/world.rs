@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signer as _, SigningKey};
+use ml_dsa::{Keypair as _, MlDsa44};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::oracle::{merkle, messages};
+use crate::oracle::{Digest, merkle, messages};
 
 /// The origin of the log.
 pub(super) const ORIGIN: &str = "log.example/release";
@@ -33,13 +34,13 @@ pub(super) fn sha256(bytes: &[u8]) -> String {
 pub(super) struct Key {
     name: String,
     kind: u8,
-    signing: SigningKey,
+    seed: [u8; 32],
 }
 
 impl Key {
     /// A 0x01 key.
     pub(super) fn new(name: &str) -> Key {
-        Key { name: name.to_owned(), kind: 1, signing: SigningKey::from_bytes(&Sha256::digest(name).into()) }
+        Key { name: name.to_owned(), kind: 1, seed: Sha256::digest(name).into() }
     }
 
     /// A 0x04 key.
@@ -47,13 +48,37 @@ impl Key {
         Key { kind: 4, ..Key::new(name) }
     }
 
+    /// A 0x06 key.
+    pub(super) fn mldsa(name: &str) -> Key {
+        Key { kind: 6, ..Key::new(name) }
+    }
+
+    fn mldsa_key(&self) -> ml_dsa::SigningKey<MlDsa44> {
+        ml_dsa::SigningKey::from_seed(&self.seed.into())
+    }
+
+    fn public(&self) -> Vec<u8> {
+        match self.kind {
+            6 => self.mldsa_key().verifying_key().encode().to_vec(),
+            _ => SigningKey::from_bytes(&self.seed).verifying_key().to_bytes().to_vec(),
+        }
+    }
+
+    /// The signature of exactly a message; that of ML-DSA-44 is the deterministic one.
+    pub(super) fn sign(&self, message: &[u8]) -> Vec<u8> {
+        match self.kind {
+            6 => ml_dsa::signature::Signer::sign(&self.mldsa_key(), message).encode().to_vec(),
+            _ => SigningKey::from_bytes(&self.seed).sign(message).to_bytes().to_vec(),
+        }
+    }
+
     fn id(&self) -> [u8; 4] {
-        messages::key_id(&self.name, self.kind, self.signing.verifying_key().as_bytes())
+        messages::key_id(&self.name, self.kind, &self.public())
     }
 
     /// The vkey.
     pub(super) fn vkey(&self) -> String {
-        messages::vkey(&self.name, self.kind, self.signing.verifying_key().as_bytes())
+        messages::vkey(&self.name, self.kind, &self.public())
     }
 
     /// Its first two parts.
@@ -64,14 +89,21 @@ impl Key {
 
     /// The signature line under a checkpoint; a time is for cosigners.
     pub(super) fn line(&self, checkpoint: &str, time: u64) -> String {
+        let timed = |message: &[u8]| [time.to_be_bytes().as_slice(), &self.sign(message)].concat();
         let signature = match self.kind {
-            1 => self.signing.sign(checkpoint.as_bytes()).to_bytes().to_vec(),
-            _ => {
-                let message = messages::cosignature_v1(checkpoint, time);
-                [time.to_be_bytes().as_slice(), &self.signing.sign(&message).to_bytes()].concat()
-            }
+            1 => self.sign(checkpoint.as_bytes()),
+            4 => timed(&messages::cosignature_v1(checkpoint, time)),
+            _ => timed(&self.subtree(checkpoint, time)),
         };
         messages::line(&self.name, self.id(), &signature)
+    }
+
+    /// What a 0x06 key signs of a checkpoint: origin, size and root of its first three lines.
+    #[expect(clippy::expect_used, reason = "checkpoints of this file have three lines")]
+    fn subtree(&self, checkpoint: &str, time: u64) -> Vec<u8> {
+        let [origin, size, root] = checkpoint.lines().collect::<Vec<_>>()[..] else { return Vec::new() };
+        let root: Digest = STANDARD.decode(root).ok().and_then(|root| root.try_into().ok()).expect("a root");
+        messages::subtree_v1(&self.name, time, origin, (0, size.parse().expect("a size")), &root)
     }
 }
 
@@ -135,10 +167,30 @@ impl World {
         self.leaves.len() - 1
     }
 
+    /// The log with another leaf at an index, before anything signs it.
+    pub(super) fn with_leaf(&self, index: usize, leaf: Vec<u8>) -> World {
+        let mut world = self.clone();
+        world.leaves[index] = leaf;
+        world
+    }
+
     /// Logs an event, signed by its issuer; `header` holds what its header has beside the place.
     pub(super) fn event(&mut self, name: &str, kind: &str, subject: Value, body: Value, header: Value) -> usize {
+        self.signed(name, kind, subject, body, header, &[issuer(name)])
+    }
+
+    /// Logs an event of an issuer with these signatures.
+    pub(super) fn signed(
+        &mut self,
+        name: &str,
+        kind: &str,
+        subject: Value,
+        body: Value,
+        header: Value,
+        keys: &[Key],
+    ) -> usize {
         let mut hdr = json!({"origin": ORIGIN, "issuer": name, "epoch": 1, "recorded": NOW - 1_000});
-        let chained = !matches!(kind, "build" | "rebuild" | "code-review");
+        let chained = !matches!(kind, "build" | "rebuild" | "code-review" | "verdict");
         if chained {
             let (seq, prev) = self.chains.get(name).cloned().unwrap_or((0, "0".repeat(64)));
             hdr["seq"] = json!(seq + 1);
@@ -157,12 +209,15 @@ impl World {
         });
         let payload = jcs(&statement);
         let pae = messages::pae("application/vnd.in-toto+json", &payload);
-        let key = issuer(name);
-        let signature = json!({"keyid": key.keyid(), "sig": STANDARD.encode(key.signing.sign(&pae).to_bytes())});
+        let mut signatures: Vec<(String, String)> =
+            keys.iter().map(|key| (key.keyid(), STANDARD.encode(key.sign(&pae)))).collect();
+        signatures.sort();
+        let signatures: Vec<Value> =
+            signatures.into_iter().map(|(keyid, sig)| json!({"keyid": keyid, "sig": sig})).collect();
         self.leaves.push(jcs(&json!({
             "payload": STANDARD.encode(payload),
             "payloadType": "application/vnd.in-toto+json",
-            "signatures": [signature],
+            "signatures": signatures,
         })));
         self.ids.push(sha256(&pae));
         if chained {
