@@ -174,7 +174,7 @@ fn kept(world: &World, begun: u64) {
     }
     // Steeper towards the end, with days on which nothing came.
     let hours = DAYS * 24;
-    for hour in 1..hours {
+    for hour in 1..=hours {
         let grown = (hour / 20 * 20) * (hour / 20 * 20) * size / (hours * hours);
         let at = (begun / HOUR + hour) * HOUR + 120;
         let root = roots[usize::try_from(grown).unwrap()];
