@@ -33,13 +33,15 @@ fn folder() -> &'static Path {
     Path::new(PROGRAM).parent().expect("a program is in a folder")
 }
 
-/// A library that was built with this test.
+/// A library that was built with this test; one in the folder above may be of an earlier build.
 fn library(name: &str) -> PathBuf {
-    let found = [folder().join(name), folder().join("deps").join(name)].into_iter().find(|path| path.is_file());
-    found.unwrap_or_else(|| panic!("{name} is not in {}", folder().display()))
+    let found = folder().join("deps").join(name);
+    assert!(found.is_file(), "{} is not there", found.display());
+    found
 }
 
 /// One question, and what the vectors expect.
+#[derive(Clone)]
 struct Case {
     id: String,
     code: String,
@@ -49,45 +51,88 @@ struct Case {
     proofs: Vec<Vec<u8>>,
     bundles: Vec<Vec<u8>>,
     name: String,
+    /// The bytes of the file, where the vectors have them.
+    file: Option<Vec<u8>>,
     sha256: String,
     size: u64,
     now: Option<u64>,
     floor: Option<Vec<u8>>,
     watched: Option<Vec<u8>>,
+    unwitnessed: bool,
 }
 
-/// Every case of `spec/vectors/verdict/updates.json`.
+/// Every case of `spec/vectors/verdict/updates.json` and of the drill.
 fn cases() -> Vec<Case> {
-    let path = Path::new(HERE).join("../../spec/vectors/verdict/updates.json");
-    let file: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
-    let cases: Vec<Case> = file["verdicts"].as_array().unwrap().iter().map(|case| read_case(&file, case)).collect();
-    assert!(cases.len() >= 39, "only {} cases", cases.len());
-    cases
+    let vectors = Path::new(HERE).join("../../spec/vectors");
+    let list = |path: &str, member: &str| {
+        let file: Value = serde_json::from_slice(&fs::read(vectors.join(path)).unwrap()).unwrap();
+        let cases = file[member].as_array().unwrap().clone();
+        (file, cases)
+    };
+    let (file, updates) = list("verdict/updates.json", "verdicts");
+    let (_, drill) = list("drill/cases.json", "cases");
+    assert!(updates.len() >= 39 && drill.len() >= 131, "{} and {} cases", updates.len(), drill.len());
+    let updates = updates.iter().map(|case| of_updates(&file, case));
+    updates.chain(drill.iter().map(|case| of_drill(&vectors.join("drill"), case))).collect()
 }
 
-fn read_case(file: &Value, case: &Value) -> Case {
-    let word = |name: &str| case.get(name).and_then(Value::as_str);
-    let text = |name: &str| word(name).or_else(|| file.get(name)?.as_str()).unwrap_or_else(|| panic!("no {name}"));
-    let named = |kind: &str| {
-        let names = case.get(kind).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        names.iter().map(|name| file[kind][name.as_str().unwrap()].as_str().unwrap().into()).collect()
-    };
+/// A case with this code and with a time.
+fn case_of(code: &str) -> Case {
+    let found = cases().into_iter().find(|case| case.code == code && case.now.is_some() && case.file.is_some());
+    found.unwrap_or_else(|| panic!("no case of {code}"))
+}
+
+fn word<'v>(case: &'v Value, name: &str) -> &'v str {
+    case[name].as_str().unwrap_or_else(|| panic!("no {name} in {case}"))
+}
+
+fn of_updates(file: &Value, case: &Value) -> Case {
+    let text = |name: &str| word(if case.get(name).is_some() { case } else { file }, name).as_bytes().to_vec();
     let judged = &case["file"];
     Case {
-        id: word("id").unwrap().into(),
-        code: word("code").unwrap().into(),
-        verdict: word("verdict").unwrap().into(),
-        policy: text("policy").into(),
-        trust: text("trust").into(),
-        proofs: named("proofs"),
-        bundles: named("bundles"),
-        name: judged["name"].as_str().unwrap().into(),
-        sha256: judged["sha256"].as_str().unwrap().into(),
+        id: word(case, "id").into(),
+        code: word(case, "code").into(),
+        verdict: word(case, "verdict").into(),
+        policy: text("policy"),
+        trust: text("trust"),
+        proofs: words(case, "proofs").map(|name| word(&file["proofs"], name).into()).collect(),
+        bundles: Vec::new(),
+        name: word(judged, "name").into(),
+        file: None,
+        sha256: word(judged, "sha256").into(),
         size: judged["size"].as_u64().unwrap(),
         now: case.get("now").and_then(Value::as_u64),
-        floor: word("floor").map(Into::into),
-        watched: word("watched").map(Into::into),
+        floor: None,
+        watched: None,
+        unwitnessed: false,
     }
+}
+
+fn of_drill(folder: &Path, case: &Value) -> Case {
+    let read = |path: &str| fs::read(folder.join(path)).unwrap_or_else(|e| panic!("{path}: {e}"));
+    let own = |name: &str| case.get(name).and_then(Value::as_str).map(read);
+    let file = read(word(case, "file"));
+    Case {
+        id: format!("drill: {}", word(case, "id")),
+        code: word(case, "code").into(),
+        verdict: word(case, "verdict").into(),
+        policy: read(&format!("{}/policy", word(case, "trust"))),
+        trust: read(&format!("{}/trust.toml", word(case, "trust"))),
+        proofs: words(case, "proofs").map(read).collect(),
+        bundles: words(case, "bundles").map(read).collect(),
+        name: word(case, "file").rsplit('/').next().unwrap().into(),
+        sha256: Hash::of(&file).hex(),
+        size: file.len() as u64,
+        file: Some(file),
+        now: case.get("now").and_then(Value::as_u64),
+        floor: own("floor"),
+        watched: own("watched"),
+        unwitnessed: case.get("unwitnessed") == Some(&Value::Bool(true)),
+    }
+}
+
+fn words<'v>(case: &'v Value, name: &str) -> impl Iterator<Item = &'v str> {
+    case.get(name).and_then(Value::as_array).into_iter().flatten().map(|word| word.as_str().unwrap())
 }
 
 impl Case {
@@ -109,7 +154,7 @@ impl Case {
             now: self.now,
             floor: self.floor.as_deref(),
             watched: self.watched.as_deref(),
-            unwitnessed: true,
+            unwitnessed: self.unwitnessed,
         });
         let json: Value = serde_json::from_str(&answer.json).unwrap();
         assert_eq!(
@@ -148,7 +193,9 @@ impl Case {
         if let Some(now) = self.now {
             options.extend(["--now".into(), now.to_string()]);
         }
-        options.push("--unwitnessed".into());
+        if self.unwitnessed {
+            options.push("--unwitnessed".into());
+        }
         options
     }
 }
@@ -228,7 +275,7 @@ fn no_byte_is_read_or_freed_wrongly() {
     assert!(wrong.status.success(), "{}", String::from_utf8_lossy(&wrong.stderr));
     // One that is verified and one that is not, with all that they allocate.
     for code in ["verified", "rebuild.different"] {
-        let case = cases().into_iter().find(|case| case.code == code).unwrap();
+        let case = case_of(code);
         let output = run(watched().args(case.options(dir.path())));
         let errors = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(i32::from(case.answer().exit)), "{}: {errors}", case.id);
@@ -257,14 +304,19 @@ fn the_header_is_what_cbindgen_prints() {
     assert_eq!(printed, committed, "print it again: {command:?} > vitrine.h");
 }
 
-/// A folder for `vitrine-verify`, with a file that is what the vectors judge; and the proofs of a case.
+/// What a machine has on its disk, and the command line that names it for `vitrine-verify`.
 fn unpack(dir: &Path, case: &Case) -> Vec<String> {
-    let mut arguments = vec![dir.join("app.bin").display().to_string()];
-    fs::write(dir.join("app.bin"), b"the update").unwrap();
+    let file = dir.join(&case.name);
+    fs::write(&file, case.file.as_ref().expect("a case with its file")).unwrap();
+    let mut arguments = vec![file.display().to_string()];
     let mut options = case.options(dir).into_iter();
     while let Some(option) = options.next() {
         match option.as_str() {
             "--policy" | "--trust" | "--sha256" | "--size" | "--name" => drop(options.next()),
+            "--watched" => {
+                options.next();
+                arguments.extend(["--watch-state".into(), dir.display().to_string()]);
+            }
             _ => arguments.push(option),
         }
     }
@@ -273,10 +325,29 @@ fn unpack(dir: &Path, case: &Case) -> Vec<String> {
 }
 
 #[test]
+fn the_program_says_what_rust_says() {
+    // Evidence is named by its path there, so that reasons may differ; without any, and without a time, it judges nothing.
+    let mut tried = 0;
+    let evidence = |case: &Case| !case.bundles.is_empty() || !case.proofs.is_empty();
+    for case in cases().into_iter().filter(|case| case.file.is_some() && case.now.is_some() && evidence(case)) {
+        let dir = tempfile::tempdir().unwrap();
+        let output = run(Command::new(PROGRAM).args(unpack(dir.path(), &case)));
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let said = (output.status.code(), json["code"].as_str(), json["verdict"].as_str());
+        assert_eq!(said, (Some(i32::from(case.answer().exit)), Some(&*case.code), Some(&*case.verdict)), "{}", case.id);
+        if let Some(floor) = case.answer().floor {
+            assert_eq!(fs::read_to_string(dir.path().join("floor")).unwrap(), floor, "{}", case.id);
+        }
+        tried += 1;
+    }
+    assert!(tried >= 120, "only {tried} cases");
+}
+
+#[test]
 fn the_program_opens_no_socket_and_needs_little_memory() {
     let Some(strace) = need("the_program_opens_no_socket_and_needs_little_memory", "strace") else { return };
     for code in ["verified", "rebuild.different"] {
-        let case = cases().into_iter().find(|case| case.code == code && case.now.is_some()).unwrap();
+        let case = case_of(code);
         let dir = tempfile::tempdir().unwrap();
         let arguments = unpack(dir.path(), &case);
         let trace = dir.path().join("trace");
@@ -305,9 +376,9 @@ fn the_program_opens_no_socket_and_needs_little_memory() {
 #[test]
 fn the_program_refuses_what_it_cannot_use() {
     let dir = tempfile::tempdir().unwrap();
-    let case = cases().into_iter().find(|case| case.code == "verified").unwrap();
+    let case = Case { floor: None, watched: None, ..case_of("verified") };
     let sound = unpack(dir.path(), &case);
-    let proof = fs::read(dir.path().join("0.tlog-proof")).unwrap();
+    let own = |name: &str| dir.path().join(name).display().to_string();
     let said = |arguments: &[String]| {
         let output = run(Command::new(PROGRAM).args(arguments));
         let json: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -315,31 +386,25 @@ fn the_program_refuses_what_it_cannot_use() {
     };
     let with =
         |more: &[&str]| [sound.as_slice(), &more.iter().map(|&word| word.to_owned()).collect::<Vec<_>>()].concat();
-    let own = |name: &str| dir.path().join(name).display().to_string();
     assert_eq!(said(&sound), (Some(0), "verified".into()));
     for wrong in [&["--no-such-option"][..], &["a-second-file"], &["--now", "soon"], &["--floor"]] {
         assert_eq!(said(&with(wrong)), (Some(2), "usage".into()), "{wrong:?}");
     }
     assert_eq!(said(&[]), (Some(2), "usage".into()));
     assert_eq!(said(&with(&["--trust", "/nowhere"])), (Some(2), "file.read".into()));
-    assert_eq!(said(&[own("app.bin"), "--trust".into(), own("")]), (Some(2), "proof.none".into()));
-    fs::write(own("app.bin.tlog-proof"), &proof[1..]).unwrap();
-    assert_eq!(said(&[own("app.bin"), "--trust".into(), own("")]), (Some(1), "proof.malformed".into()));
+    let file_alone = [own(&case.name), "--trust".into(), own("")];
+    assert_eq!(said(&file_alone), (Some(2), "proof.none".into()));
+    fs::write(own(&format!("{}.tlog-proof", case.name)), "no proof").unwrap();
+    assert_eq!(said(&file_alone), (Some(1), "proof.malformed".into()));
     fs::write(own("bad"), "no floor").unwrap();
     assert_eq!(said(&with(&["--floor", &own("bad")])), (Some(2), "floor.malformed".into()));
 
     // A floor is written once something is verified, and read again.
-    assert_eq!(said(&with(&["--floor", &own("floor.new-machine")])), (Some(0), "verified".into()));
-    let floor = fs::read_to_string(own("floor.new-machine")).unwrap();
+    for _ in 0..2 {
+        assert_eq!(said(&with(&["--floor", &own("new")])), (Some(0), "verified".into()));
+    }
+    let floor = fs::read_to_string(own("new")).unwrap();
     assert!(floor.contains("\nrelease "), "{floor}");
-    assert_eq!(said(&with(&["--floor", &own("floor.new-machine")])), (Some(0), "verified".into()));
-    let higher: Vec<String> = floor
-        .lines()
-        .map(|line| match line.strip_prefix("release ") {
-            Some(rest) => format!("release 900{rest}\n"),
-            None => format!("{line}\n"),
-        })
-        .collect();
-    fs::write(own("higher"), higher.concat()).unwrap();
+    fs::write(own("higher"), floor.replace("\nrelease ", "\nrelease 900")).unwrap();
     assert_eq!(said(&with(&["--floor", &own("higher")])), (Some(1), "update.below-floor".into()));
 }

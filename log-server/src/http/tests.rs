@@ -38,7 +38,6 @@ use crate::writer::{self, Wake, Writer};
 
 mod described;
 mod documents;
-mod explored;
 mod following;
 mod sealed;
 
