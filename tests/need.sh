@@ -32,6 +32,11 @@ need_python() {
   (need_packages python3 python3-venv) || [ -z "${CI:-}" ]
 }
 
+# Chromium, in which a test looks at the explorer. Without it that test says so; with CI set it fails.
+need_chromium() {
+  command -v chromium >/dev/null || (need_packages chromium) || [ -z "${CI:-}" ]
+}
+
 # PostgreSQL with pgaudit, of which a test makes a fresh audit log. Without it that test says so; with CI set it fails.
 need_postgres() {
   ls /usr/lib/postgresql/*/lib/pgaudit.so >/dev/null 2>&1 && return

@@ -132,3 +132,16 @@ pub const BACK_OFF_FIRST: Duration = Duration::from_millis(250);
 pub const BACK_OFF_MAX: Duration = Duration::from_secs(30);
 /// Characters of a witness's error text that are kept and shown.
 pub const WITNESS_TEXT_MAX: usize = 200;
+
+/// Bundles that one page of the explorer reads: 256 entries each, of 2 to 4 kB as a rule.
+pub const EXPLORE_BUNDLES_MAX: usize = 64;
+/// Events by one digest that a page of the explorer looks at.
+pub const EXPLORE_HITS_MAX: usize = 32;
+/// Rows of one page of the explorer; a link leads to the next ones.
+pub const EXPLORE_ROWS_MAX: usize = 50;
+/// Versions of a product on one page, each with everything that is said of it.
+pub const EXPLORE_VERSIONS_MAX: usize = 20;
+/// Events of one version that are looked at, and files of one update.
+pub const EXPLORE_EACH_MAX: usize = 8;
+/// Hours of which the plot of a log's growth reads the kept checkpoint.
+pub const EXPLORE_HOURS_MAX: u64 = 60;

@@ -417,6 +417,14 @@ impl Actor {
         self.signed(&statement, &[])
     }
 
+    /// A build of a file with this name, of a product with this purl.
+    pub(crate) fn build_of(&mut self, number: u64, purl: &str, file: &str) -> Value {
+        let mut statement = self.build_statement(number);
+        statement["predicate"]["body"]["purl"] = json!(purl);
+        statement["subject"][0]["name"] = json!(file);
+        self.signed(&statement, &[])
+    }
+
     /// A build with a document of these bytes behind it.
     pub(crate) fn build_with(&mut self, number: u64, document: &[u8]) -> Value {
         let mut statement = self.build_statement(number);

@@ -1,4 +1,4 @@
-//! The routes of the log server and what they share: static reads, look-ups, submissions, attachments, sealed records (85-log.md).
+//! The routes of the log server and what they share: static reads, look-ups, submissions, attachments, sealed records, pages (85-log.md).
 //!
 //! Reads are static files up to the published size; look-ups are conveniences whose answers carry proofs. A route is
 //! registered together with its description, and there is no other way [S-47].
@@ -11,6 +11,7 @@ mod reads;
 mod submit;
 mod attachments;
 mod sealed;
+mod explore;
 mod document;
 
 use std::collections::HashMap;
@@ -122,7 +123,18 @@ pub fn router(app: Arc<App>) -> Router {
 /// Every route with its description, which `routes!` does not compile without.
 fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::with_openapi(document::base())
-        .routes(routes!(reads::front))
+        .routes(routes!(explore::front))
+        .routes(routes!(explore::entries))
+        .routes(routes!(explore::event))
+        .routes(routes!(explore::all_products))
+        .routes(routes!(explore::product))
+        .routes(routes!(explore::all_issuers))
+        .routes(routes!(explore::issuer))
+        .routes(routes!(explore::all_witnesses))
+        .routes(routes!(explore::search))
+        .routes(routes!(explore::style))
+        .routes(routes!(explore::script))
+        .routes(routes!(explore::icon))
         .routes(routes!(document::paths))
         .routes(routes!(document::openapi))
         .routes(routes!(reads::checkpoint))

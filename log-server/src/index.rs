@@ -33,11 +33,13 @@ use crate::limits::{
 use crate::open::{Progress, Step};
 use crate::reader::{ReadError, Reader};
 use crate::stop::Stop;
+pub use browse::{Products, Version, product_of};
 use records::{
     ATTACHMENT, DIGEST, EMPTY, ERASED, ID, META, Meta, PURL, Runs, STATE, index_of, last_run, prefixed, said, scan,
 };
 
 mod records;
+mod browse;
 #[cfg(test)]
 pub(crate) mod tests;
 

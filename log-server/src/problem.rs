@@ -4,7 +4,7 @@
 //! Not here: who is refused what.
 
 use axum::body::Body;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use vitrine_spec::refusal::Refusal;
@@ -70,6 +70,13 @@ impl Problem {
         self.status
     }
 
+    /// What it says in words.
+    pub fn detail(&self) -> String {
+        let document: Option<serde_json::Value> = serde_json::from_str(&self.body).ok();
+        let detail = document.as_ref().and_then(|document| document.get("detail")?.as_str());
+        detail.unwrap_or(self.code).to_owned()
+    }
+
     /// The document itself, for a line of NDJSON.
     pub fn body(&self) -> &str {
         &self.body
@@ -88,6 +95,13 @@ impl From<&Refusal> for Problem {
     }
 }
 
+/// Says when to come again, where that helps.
+pub fn retry_after(status: StatusCode, headers: &mut HeaderMap) {
+    if matches!(status.as_u16(), 429 | 503 | 504) {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::from(self.body));
@@ -97,9 +111,7 @@ impl IntoResponse for Problem {
         if self.no_store || self.status.is_server_error() {
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
-        if matches!(self.status.as_u16(), 429 | 503 | 504) {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
-        }
+        retry_after(self.status, headers);
         response
     }
 }

@@ -157,6 +157,11 @@ impl Member {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Its keys, in the order of the policy.
+    pub fn keys(&self) -> &[Vkey] {
+        &self.keys
+    }
+
     /// Whether it is no longer asked.
     pub fn is_out(&self) -> bool {
         self.out.load(Ordering::Acquire)

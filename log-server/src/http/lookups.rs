@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 use vitrine_spec::body::Body;
-use vitrine_spec::body::issuer::{Chained, Stream};
+use vitrine_spec::body::issuer::{Chained, Open, Stream};
 use vitrine_spec::envelope::EventId;
 use vitrine_spec::hash::{Hash, leaf_hash};
 use vitrine_spec::state::{IssuerView, Link, SealingLink};
@@ -351,6 +351,22 @@ fn last_update(
     Ok(None)
 }
 
+/// The last update of a stream of this package, of whoever holds one.
+pub(super) fn newest_of_package(app: &App, package_id: &str) -> Result<Option<LeafIndex>, Problem> {
+    let held = app.view.with_state(|state, _| {
+        let of_package = |open: &Open| open.streams.iter().find(|stream| stream.package_id == package_id).cloned();
+        let open = state.epochs().filter(|(_, opened)| opened.closed.is_none());
+        let mut held = open.filter_map(|((name, _), opened)| Some((name, of_package(opened.open.as_deref()?)?)));
+        let (name, stream) = held.next()?;
+        let next = state.last_release(&stream.package_id, &stream.channel) + 1;
+        Some((name.to_string(), Standing::of(&state.issuer(name.as_str())?), stream, next))
+    });
+    match held.flatten() {
+        Some((name, issuer, stream, next)) => last_update(index(app)?, &name, &issuer, &stream, next),
+        None => Ok(None),
+    }
+}
+
 fn charter_body(app: &App) -> Result<Value, Problem> {
     let found =
         app.view.with_state(|state, published| state.charter.as_ref().map(|charter| (charter.index, published)));
@@ -391,7 +407,7 @@ pub(super) fn index(app: &App) -> Result<&Arc<Index>, Problem> {
     app.view.index().ok_or_else(|| starting("the index is not open yet"))
 }
 
-fn starting(detail: &str) -> Problem {
+pub(super) fn starting(detail: &str) -> Problem {
     Problem::from(&vitrine_spec::refusal::Refusal::Starting(detail.to_owned()))
 }
 

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use vitrine_spec::checkpoint::SignedCheckpoint;
@@ -145,11 +145,8 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> Response {
     (status, answer(JSON, "no-store", format!("{body}\n"))).into_response()
 }
 
-/// What this is, for a person
-#[utoipa::path(get, path = "/", tag = "read", responses(
-    (status = 200, description = "a page", content_type = "text/plain", body = String),
-))]
-pub(super) async fn front(State(app): State<Arc<App>>) -> Response {
+/// What this is and where everything is, for a person at a terminal.
+pub(super) fn front(app: &App) -> Response {
     let view = &app.view;
     let mut text = String::new();
     // Writing to a `String` does not fail.
@@ -160,5 +157,7 @@ pub(super) async fn front(State(app): State<Arc<App>>) -> Response {
     }
     text.push('\n');
     text.push_str(super::document::PATHS_TEXT.as_str());
-    answer(TEXT, BRIEF, text)
+    let mut response = answer(TEXT, BRIEF, text);
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+    response
 }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use utoipa::openapi::{Content, Ref, RefOr, Response, ResponseBuilder};
-use utoipa::{IntoResponses, ToSchema};
+use utoipa::{IntoResponses, PartialSchema as _, ToSchema};
 
 /// What refuses or fails, RFC 9457.
 #[derive(ToSchema)]
@@ -233,6 +233,27 @@ macro_rules! refusals {
 fn problem(why: &str) -> RefOr<Response> {
     let content = Content::new(Some(Ref::from_schema_name("Problem")));
     ResponseBuilder::new().description(why).content("application/problem+json", content).build().into()
+}
+
+/// What a page says instead: a page too, but for a path or query that cannot be read at all.
+pub(super) struct Pages;
+
+impl IntoResponses for Pages {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let told = [
+            ("400", "no such request: the page says what is taken"),
+            ("404", "nothing there, or not published yet"),
+            ("500", "what the log holds could not be read"),
+            ("503", "too many reads wait already, or the server is starting"),
+        ];
+        let page = |why| {
+            let text = Content::new(Some(String::schema()));
+            let problem = Content::new(Some(Ref::from_schema_name("Problem")));
+            let response = ResponseBuilder::new().description(why).content("text/html", text);
+            response.content("application/problem+json", problem).build().into()
+        };
+        told.into_iter().map(|(status, why)| (status.to_owned(), page(why))).collect()
+    }
 }
 
 refusals! {

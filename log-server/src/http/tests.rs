@@ -38,6 +38,7 @@ use crate::writer::{self, Wake, Writer};
 
 mod described;
 mod documents;
+mod explored;
 mod following;
 mod sealed;
 

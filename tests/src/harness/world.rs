@@ -52,6 +52,8 @@ pub struct World {
     /// The server, when it runs.
     pub log: Option<Server>,
     ports: [Option<String>; 4],
+    /// When the charter says that it was recorded; now when nothing is said.
+    begun: Option<String>,
 }
 
 impl World {
@@ -62,6 +64,16 @@ impl World {
     /// The command that did not do what it should.
     pub fn create(folder: &Path, origin: &str) -> Result<World, String> {
         World::alone(folder, origin, Takes::Releases)
+    }
+
+    /// The same, with a charter that was recorded at this time: a log that seems to have run for a while.
+    ///
+    /// # Errors
+    /// The command that did not do what it should.
+    pub fn create_begun(folder: &Path, origin: &str, begun: &str) -> Result<World, String> {
+        let mut world = World::with_witnesses(folder, origin)?;
+        world.begun = Some(begun.to_owned());
+        world.ready(Takes::Releases)
     }
 
     /// The same with a log of accesses, whose readers are [`READERS`].
@@ -92,12 +104,15 @@ impl World {
     }
 
     fn alone(folder: &Path, origin: &str, takes: Takes) -> Result<World, String> {
-        let mut world = World::with_witnesses(folder, origin)?;
-        world.prepare(takes)?;
-        world.start_witnesses()?;
-        world.write_policies()?;
-        world.start_log(&[])?;
-        Ok(world)
+        World::with_witnesses(folder, origin)?.ready(takes)
+    }
+
+    fn ready(mut self, takes: Takes) -> Result<World, String> {
+        self.prepare(takes)?;
+        self.start_witnesses()?;
+        self.write_policies()?;
+        self.start_log(&[])?;
+        Ok(self)
     }
 
     /// A world without anything in it, whose witnesses are those of another folder.
@@ -112,6 +127,7 @@ impl World {
             witnesses: Vec::new(),
             log: None,
             ports: [const { None }; 4],
+            begun: None,
         })
     }
 
@@ -141,6 +157,8 @@ impl World {
         charter.extend(takes.types().iter().flat_map(|name| ["--type", name]));
         let site = format!("{SITE}=Zurich");
         charter.extend(["--site", &site, "--out", "charter.json"]);
+        let begun = self.begun.clone();
+        charter.extend(begun.iter().flat_map(|begun| ["--recorded", begun.as_str()]));
         let readers = match takes {
             Takes::Releases => Vec::new(),
             Takes::Accesses => self.make_readers()?,

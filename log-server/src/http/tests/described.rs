@@ -39,6 +39,7 @@ async fn the_document_has_every_route_and_nothing_else() {
     for (path, method, operation) in operations(&document) {
         let asked = path.replace("{path}", "0/000.p/1").replace("{name}", "0").replace("{range}", "0-1");
         let asked = asked.replace("{sha256}", &"0".repeat(64));
+        let asked = asked.replace("{index}", "0");
         let request = Request::builder().method(method.to_uppercase().as_str()).uri(&asked);
         let answer = server.send(request.body(Body::empty()).unwrap()).await;
         assert!(!answer.text_lossy().contains("no such path"), "{method} {path} is no route");
@@ -69,6 +70,7 @@ async fn every_refusal_is_told_and_is_a_problem_document() {
             assert!(response["description"].as_str().is_some_and(|text| text.len() > 5), "{at} {status}");
             let content = response["content"].as_object().unwrap();
             if status.starts_with(['4', '5']) && content.get("application/json").is_none() {
+                assert_eq!(content.contains_key("text/html"), operation["tags"][0] == "explore", "{at} {status}");
                 let schema = &content["application/problem+json"]["schema"]["$ref"];
                 assert_eq!(schema, "#/components/schemas/Problem", "{at} {status}");
             }
