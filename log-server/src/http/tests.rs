@@ -537,7 +537,7 @@ async fn root(server: &Server, size: u64) -> Hash {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_quorum_a_request_ends_as_pending_and_a_retry_gets_its_place() {
     // [S-23]
-    let server = server(Setting { wait: Duration::from_millis(300), ..Setting::default() }).await;
+    let server = server(Setting { wait: Duration::from_secs(3), ..Setting::default() }).await;
     server.published(1).await;
     server.fakes[1].script(|script| script.says = Some((503, "text/plain", b"no".to_vec())));
     let open = Actor::new("farm", 50).open(&server.operator);

@@ -124,7 +124,7 @@ async fn nobody_else_gets_a_record_and_nothing_is_logged_of_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_quorum_nothing_leaves() {
     //
-    let server = server(Setting { wait: Duration::from_millis(300), ..Setting::default() }).await;
+    let server = server(Setting { wait: Duration::from_secs(3), ..Setting::default() }).await;
     server.gateway(2).await;
     server.published(5).await;
     server.fakes[0].script(|script| script.says = Some((503, "text/plain", Vec::new())));
