@@ -1,9 +1,11 @@
 //! The demo's thread with small files, by real processes: what is logged, verified offline, refused, found, and held.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test reports by panicking")]
 
-use vitrine_tests::demo::product::{Product, digest, log_product, log_rebuild, open_issuers, update_file, verify};
+use vitrine_tests::demo::product::{
+    Product, digest, index_of, log_product, log_rebuild, open_issuers, update_file, verify,
+};
 use vitrine_tests::demo::show::Show;
-use vitrine_tests::demo::{debian, forgeries, killing, refusals};
+use vitrine_tests::demo::{customer, debian, forgeries, killing, refusals};
 use vitrine_tests::harness::world::World;
 
 #[test]
@@ -25,10 +27,13 @@ fn the_thread_from_one_end_to_the_other() {
     log_product(&world, &show, &product).unwrap();
     let produced = digest(&product.files[1]).unwrap();
     assert_eq!(log_rebuild(&world, &product, &product.files[1], &produced, "rebuild.json").unwrap(), "identical");
+    debian::log_archive(&world, &show).unwrap();
     debian::log_rebuilds(&world, &show).unwrap();
     world.trust("trust", &[]).unwrap();
     let audit = forgeries::audit(&world, &world.url(), "trust", "state", "report").unwrap();
     audit.expect_code(0).unwrap();
+    customer::pin(&world, &[]).unwrap();
+    world.trust("debian", &["--issuer", "archive", "--issuer", "lab", "--rebuilds", "1"]).unwrap();
 
     world.stop().unwrap();
     let verdict = verify(&world, &product.files[1], "trust", &["--proof", "rebuild.json.tlog-proof"]).unwrap();
@@ -36,22 +41,18 @@ fn the_thread_from_one_end_to_the_other() {
     for word in ["identical", "quorum", "farm", "experimental"] {
         assert!(verdict.out.contains(word), "{word}: {}", verdict.out);
     }
+    debian::judge(&world, &mut show, "debian").unwrap();
+    customer::ship(&world, &product.files[1]).unwrap();
+    customer::ask(&world, &mut show, &product.files[1]).unwrap();
     for number in 0..3 {
         world.start_witness(number).unwrap();
     }
     world.start_log(&[]).unwrap();
 
-    refusals::all(&world, &mut show, &product, "trust").unwrap();
     forgeries::fork(&world, &mut show).unwrap();
     killing::in_the_middle(&mut world, &mut show, 8, 2).unwrap();
-    let index: usize = world
-        .read(&format!("{}.tlog-proof", update_file("log-client")))
-        .unwrap()
-        .lines()
-        .find_map(|line| line.strip_prefix("index "))
-        .unwrap()
-        .parse()
-        .unwrap();
+    let index = index_of(&world, &update_file("log-client")).unwrap();
     forgeries::rebuilt_without_an_event(&world, &mut show, "trust", index, 2).unwrap();
+    refusals::all(&world, &mut show, &product).unwrap();
     world.stop().unwrap();
 }

@@ -8,9 +8,11 @@ use std::process::{Child, Command, ExitCode, Stdio};
 
 use vitrine_tests::demo::access::{self, GATEWAY};
 use vitrine_tests::demo::imported::{self, Source};
-use vitrine_tests::demo::product::{Product, digest, log_product, log_rebuild, open_issuers, update_file, verify_by};
+use vitrine_tests::demo::product::{
+    Product, digest, index_of, log_product, log_rebuild, open_issuers, update_file, verify_by,
+};
 use vitrine_tests::demo::show::Show;
-use vitrine_tests::demo::{debian, forgeries, killing, refusals, wronged};
+use vitrine_tests::demo::{customer, debian, forgeries, killing, refusals, wronged};
 use vitrine_tests::harness::process::binaries;
 use vitrine_tests::harness::world::{READERS, World};
 
@@ -125,6 +127,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     let shared = arguments.root.join(named);
     let packages = debian::find_packages(&world, Some(&shared))?;
     debian::log_rules(&world, &show, &packages)?;
+    debian::log_archive(&world, &show)?;
     debian::log_rebuilds(&world, &show)?;
 
     show.step("the server is killed in the middle of submissions");
@@ -155,21 +158,35 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         show.good(line);
     }
 
+    show.step("a log that lies is found");
+    forgeries::fork(&world, &mut show)?;
+    forgeries::rebuilt_without_an_event(&world, &mut show, "trust", index_of(&world, &update_file("log-client"))?, 2)?;
+    show.add(part);
+
+    customer::pin(&world, &["modsecurity-crs/stable"])?;
+    world.trust("debian", &["--issuer", "archive", "--issuer", "lab", "--rebuilds", "1"])?;
     show.step("every server stops; the binary that was logged verifies itself");
     world.stop()?;
     verify_offline(&world, &mut show, &product, outcome, &packages)?;
 
-    show.step("what must fail, fails");
-    for number in 0..3 {
-        world.start_witness(number)?;
-    }
-    world.start_log(&[])?;
-    refusals::all(&world, &mut show, &product, "trust")?;
-    forgeries::fork(&world, &mut show)?;
-    let index = index_of(&world, &update_file("log-client"))?;
-    forgeries::rebuilt_without_an_event(&world, &mut show, "trust", index, 2)?;
+    show.step("four Debian packages, where one rebuild is asked for");
+    debian::judge(&world, &mut show, "debian")?;
 
-    show.add(part);
+    let shipped = &product.files[1];
+    show.step("a customer asks: is this the update that everybody gets, built from the source that was reviewed?");
+    if outcome == "identical" {
+        customer::ship(&world, shipped)?;
+        customer::ask(&world, &mut show, shipped)?;
+        show.step("the same with one thing wrong");
+        for number in 0..3 {
+            world.start_witness(number)?;
+        }
+        world.start_log(&[])?;
+        refusals::all(&world, &mut show, &product)?;
+    } else {
+        show.good("no: its rebuild came out different, as said above");
+    }
+
     show.end();
     if arguments.keep {
         accesses.start_log(&[])?;
@@ -243,12 +260,6 @@ fn verify_offline(
     show.good(verdict.out.lines().next().unwrap_or_default());
     show.sum(format!("verified     {}, offline", Product::name(rules)));
     Ok(())
-}
-
-fn index_of(world: &World, event: &str) -> Result<usize, String> {
-    let proof = world.read(&format!("{event}.tlog-proof"))?;
-    let index = proof.lines().find_map(|line| line.strip_prefix("index ")).and_then(|number| number.parse().ok());
-    index.ok_or_else(|| format!("{event}.tlog-proof has no index"))
 }
 
 /// Leaves everything running and says what to try, until the server ends.

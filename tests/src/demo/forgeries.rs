@@ -11,11 +11,11 @@ use crate::harness::http;
 use crate::harness::process::Outcome;
 use crate::harness::world::{WITNESSES, World};
 
-fn log_keys(world: &World) -> Result<Vec<Seed>, String> {
+pub(super) fn log_keys(world: &World) -> Result<Vec<Seed>, String> {
     ["log-ed25519.key", "log-mldsa44.key"].iter().map(|name| forge::key(&world.path("log.keys").join(name))).collect()
 }
 
-fn witness_keys(world: &World) -> Result<Vec<Seed>, String> {
+pub(super) fn witness_keys(world: &World) -> Result<Vec<Seed>, String> {
     let files =
         WITNESSES.iter().flat_map(|name| ["ed25519.key", "ml-dsa-44.key"].map(|file| format!("{name}.keys/{file}")));
     files.map(|file| forge::key(&world.witness_folder.join(&file))).collect()

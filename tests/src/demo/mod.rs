@@ -4,6 +4,7 @@
 
 pub mod show;
 pub mod product;
+pub mod customer;
 pub mod debian;
 pub mod refusals;
 pub mod forgeries;
