@@ -1,19 +1,17 @@
 //! `schemathesis` tries a running log by the log's own `/openapi.json`: documented statuses, content types and shapes, no fault.
 //!
-//! It comes from PyPI into an environment of its own below the target folder, every version pinned. Where `CI` is set a lack of
-//! it fails; elsewhere one line says that it checked nothing. Not here: what an answer means.
+//! It comes from PyPI (`python`). Where `CI` is set a lack of it fails; elsewhere one line says that it checked nothing. Not
+//! here: what an answer means.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test reports by panicking")]
 
-use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use vitrine_tests::demo::product::now;
 use vitrine_tests::harness::events::Builds;
 use vitrine_tests::harness::http;
-use vitrine_tests::harness::process::{binaries, run};
+use vitrine_tests::harness::process::run;
 use vitrine_tests::harness::world::World;
+use vitrine_tests::python;
 
 /// How long it may go on trying.
 const SECONDS: &str = "30";
@@ -22,41 +20,11 @@ fn settings() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/schemathesis")
 }
 
-/// The program, installed when the versions asked for are not there yet; the error says what is lacking.
-fn schemathesis() -> Result<PathBuf, String> {
-    let asked = fs::read_to_string(settings().join("requirements.txt")).map_err(|error| error.to_string())?;
-    let target = binaries().parent().ok_or("the binaries are in no target folder")?;
-    let folder = target.join("tools/schemathesis");
-    let (program, complete) = (folder.join("bin/schemathesis"), folder.join("complete"));
-    if fs::read_to_string(&complete).is_ok_and(|has| has == asked) {
-        return Ok(program);
-    }
-    let said = |path: &Path| path.display().to_string();
-    let made = Command::new("python3").args(["-m", "venv", "--clear", &said(&folder)]).output();
-    let made = made.map_err(|error| format!("python3: {error}"))?;
-    if !made.status.success() {
-        return Err(format!("python3 -m venv: {}", String::from_utf8_lossy(&made.stderr)));
-    }
-    let pip = said(&folder.join("bin/pip"));
-    let list = said(&settings().join("requirements.txt"));
-    let quiet = ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--requirement", &list];
-    run(target, &pip, quiet)?.expect_code(0)?;
-    fs::write(&complete, asked).map_err(|error| error.to_string())?;
-    Ok(program)
-}
-
 #[test]
 fn a_running_log_answers_nothing_that_its_document_does_not_tell() {
     // [S-47]
-    let program = match schemathesis() {
-        Ok(program) => program,
-        Err(lack) => {
-            assert!(std::env::var_os("CI").is_none(), "schemathesis: {lack}; CI is set, so it must be there");
-            // As `shared::folder` does: the test harness keeps what `eprintln!` says to itself.
-            let _ = writeln!(std::io::stderr(), "NOT CHECKED: /openapi.json by schemathesis: {lack}");
-            return;
-        }
-    };
+    let Some(programs) = python::said("schemathesis", "/openapi.json by schemathesis") else { return };
+    let program = programs.join("schemathesis");
     let directory = tempfile::tempdir().unwrap();
     let mut world = World::create(directory.path(), "openapi.example/log").unwrap();
     let builds = Builds::open(&world, "farm").unwrap();
