@@ -274,6 +274,10 @@ fn keep(world: &mut World, accesses: &World, product: &Product) -> Result<(), St
     println!(
         "  {client} verify-update {file} --trust trust --proof update-log-client.json.tlog-proof --proof build.json.tlog-proof"
     );
+    let shipped = product.files.last().map(|file| file.display().to_string()).unwrap_or_default();
+    println!(
+        "  {client} verify-update {shipped} --trust customer --bundle witness.vitrine    # add --watch-state watch"
+    );
     println!("  {client} audit --log {url} --trust trust --state state --out report");
     println!("  curl {url}/readyz    curl {url}/checkpoint    curl {url}/issuers/release");
     let (folder, url, print) = (accesses.folder.display(), accesses.url(), &accesses.fingerprint);

@@ -11,6 +11,7 @@ use super::{Case, Drill};
 
 pub(super) fn cases(drill: &mut Drill, release: &Release) {
     in_the_bundle(drill, release);
+    beside(drill, release);
     by_the_watch(drill, release);
 }
 
@@ -76,6 +77,30 @@ fn in_the_bundle(drill: &mut Drill, release: &Release) {
         )
         .trust("second-disowned")
         .bundle("second-digest"),
+    );
+}
+
+/// Much that is beside the point: other products' events, strangers, an update that came later.
+fn beside(drill: &mut Drill, release: &Release) {
+    let mut world = release.world.clone();
+    let refs = json!([{"rel": "revokes", "event_id": world.id(release.other[1])}]);
+    let other = json!([subject("other.bin", super::release::OTHER)]);
+    let header = json!({"refs": refs});
+    let revoked = world.event("release", "update-revoke", other.clone(), json!({"reason": "security"}), header);
+    let mut different = other;
+    different[0]["annotations"] = json!({"produced": sha256(b"something else")});
+    let body = json!({"outcome": "different", "independence": "third-party", "source": source()});
+    let different = world.event("rebuilder-one", "rebuild", different, body, json!({}));
+    let stranger = rebuild(&mut world, "stranger", "third-party", "identical");
+    let later = update(&mut world, &release.builds, |_, body, _| body["release_seq"] = json!(8));
+    let more = [revoked, different, stranger, later];
+    drill.bundle("crowd", bundle(&world, &[release.plain(), more.to_vec()].concat()));
+    let shows = "what other products, strangers and later releases say neither refuses nor supports it";
+    drill.case(Case::plain("beside-the-point", "verified", shows).bundle("crowd"));
+    drill.case(
+        Case::plain("strangers-rebuild", "rebuild.pending", "the rebuild of a stranger does not count")
+            .bundle("crowd")
+            .trust("one-rebuild"),
     );
 }
 

@@ -4,8 +4,8 @@
 
 use serde_json::json;
 
-use super::super::world::{BYTES, NOW, World, source, subject};
-use super::release::{Release, bundle, rebuild, review, update, verdict};
+use super::super::world::{BYTES, NOW, World, sha256, source, subject};
+use super::release::{DATA, Release, build_from, bundle, rebuild, review, update, verdict};
 use super::trust::Trust;
 use super::{Case, Drill};
 
@@ -15,6 +15,7 @@ pub(super) fn cases(drill: &mut Drill, release: &Release) {
     waiting(drill);
     rebuilds(drill, release);
     reviews(drill, release);
+    trees(drill);
     verdicts(drill, release);
     times(drill, release);
 }
@@ -188,7 +189,7 @@ fn rebuilds(drill: &mut Drill, release: &Release) {
     );
     let half = with(release, |world| {
         let mut file = subject("app.bin", BYTES);
-        file["annotations"] = json!({"produced": super::super::world::sha256(BYTES)});
+        file["annotations"] = json!({"produced": sha256(BYTES)});
         let body = json!({"outcome": "identical", "independence": "third-party", "source": source()});
         vec![world.event("rebuilder-one", "rebuild", json!([file]), body, json!({}))]
     });
@@ -234,7 +235,7 @@ fn rebuilds(drill: &mut Drill, release: &Release) {
 
 fn reviews(drill: &mut Drill, release: &Release) {
     let other = with(release, |world| {
-        let digest = json!({"sha256": super::super::world::sha256(b"another revision")});
+        let digest = json!({"sha256": sha256(b"another revision")});
         vec![review(world, digest, "no-finding", 0)]
     });
     let inconclusive = with(release, |world| vec![review(world, source()["digest"].clone(), "inconclusive", 0)]);
@@ -254,6 +255,37 @@ fn reviews(drill: &mut Drill, release: &Release) {
     );
 }
 
+/// Reviews matched by the digests of a git tree, which are SHA-1.
+fn trees(drill: &mut Drill) {
+    let tree = "5".repeat(40);
+    let source =
+        json!({"uri": "git+https://example.com/app", "digest": {"gitTree": tree, "sha256": sha256(b"source")}});
+    let mut world = World::default();
+    let builds =
+        [("app.bin", BYTES), ("app.dat", DATA)].map(|(name, bytes)| build_from(&mut world, &source, name, bytes));
+    let update = update(&mut world, &builds, |_, _, _| ());
+    let by_tree = review(&mut world, json!({"gitTree": tree}), "no-finding", 0);
+    let contradicts = json!({"gitTree": tree, "sha256": sha256(b"another revision")});
+    let contradicts = review(&mut world, contradicts, "no-finding", 0);
+    for (name, code, review, shows) in [
+        (
+            "review-of-the-tree",
+            "verified",
+            by_tree,
+            "build and review agree in the git tree, which is all that the review gives",
+        ),
+        (
+            "review-of-half-the-digests",
+            "review.pending",
+            contradicts,
+            "the same git tree and another SHA-256 are two revisions",
+        ),
+    ] {
+        drill.bundle(name, bundle(&world, &[builds[0], builds[1], update, review]));
+        drill.case(Case::plain(name, code, shows).trust("review-wanted").bundle(name));
+    }
+}
+
 fn verdicts(drill: &mut Drill, release: &Release) {
     let failed = with(release, |world| {
         vec![verdict(world, 1, "PASSED", release.update), verdict(world, 1, "FAILED", release.update)]
@@ -270,6 +302,25 @@ fn verdicts(drill: &mut Drill, release: &Release) {
             "the latest verdict of the supervisor is FAILED, asked for or not",
         )
         .bundle("verdict-failed"),
+    );
+    let half = with(release, |world| {
+        let body = json!({
+            "result": "PASSED", "verifier": "https://supervisor.example.com/1",
+            "policy": {"uri": "https://supervisor.example.com/policy", "sha256": sha256(b"policy")}, "levels": [],
+        });
+        let refs = json!([{"rel": "about", "event_id": world.id(release.update)}]);
+        let file = json!([{"digest": {"sha256": sha256(BYTES)}}]);
+        vec![world.event("supervisor", "verdict", file, body, json!({"refs": refs}))]
+    });
+    drill.bundle("verdict-of-one-file", half);
+    drill.case(
+        Case::plain(
+            "verdict-of-one-file",
+            "verdict.pending",
+            "each file of the update needs its verdict, one has none",
+        )
+        .trust("verdict-wanted")
+        .bundle("verdict-of-one-file"),
     );
     drill.case(
         Case::plain("verdict-mended", "verified", "FAILED first, PASSED later: the latest counts")

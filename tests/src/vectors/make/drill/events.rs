@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 
 use super::super::world::{BYTES, Key, World, issuer, subject};
 use super::release::{
-    DATA, Release, about, build, bundle, bundle_with, charter, checkpoint, log, second_charter, signed, update, witness,
+    DATA, Release, about, build, bundle, bundle_with, charter, checkpoint, log, second_charter, short, signed, update,
+    witness,
 };
 use super::shape::spaced;
-use super::trust::Trust;
+use super::trust::{Line, Trust};
 use super::{Case, Drill};
 
 pub(super) fn cases(drill: &mut Drill, release: &Release) {
@@ -24,16 +25,16 @@ pub(super) fn cases(drill: &mut Drill, release: &Release) {
 
 fn leaves(drill: &mut Drill, release: &Release) {
     let respelled = release.world.with_leaf(release.update, spaced(release));
-    drill.bundle("logged-in-another-spelling", bundle(&respelled, &release.plain()));
+    drill.bundle("logged-in-another-spelling", short(&respelled, &release.plain()));
     let mut strange = release.world.clone();
     let raw = strange.raw(b"{}".to_vec());
-    drill.bundle("no-event", bundle(&strange, &[release.plain(), vec![raw]].concat()));
+    drill.bundle("no-event", short(&strange, &[release.plain(), vec![raw]].concat()));
     let mut later = release.world.clone();
     let unknown = later.event("release", "greeting", json!([subject("app.bin", BYTES)]), json!({}), json!({}));
-    drill.bundle("unknown-type", bundle(&later, &[release.plain(), vec![unknown]].concat()));
+    drill.bundle("unknown-type", short(&later, &[release.plain(), vec![unknown]].concat()));
     let mut foreign = release.world.clone();
     let other = update(&mut foreign, &release.builds, |_, _, header| header["origin"] = json!("log.example/another"));
-    drill.bundle("event-of-another-log", bundle(&foreign, &[release.builds.as_slice(), &[other]].concat()));
+    drill.bundle("event-of-another-log", short(&foreign, &[release.builds.as_slice(), &[other]].concat()));
     for (name, code, shows) in [
         ("logged-in-another-spelling", "event.malformed", "the log holds the update in a spelling that is none"),
         ("no-event", "event.malformed", "an entry that is no event"),
@@ -92,7 +93,7 @@ fn issuers(drill: &mut Drill, release: &Release) {
         change(&mut trust);
         trust
     };
-    let line = |name: &'static str, change: &dyn Fn(&mut super::trust::Line)| {
+    let line = |name: &'static str, change: &dyn Fn(&mut Line)| {
         let mut trust = Trust::plain();
         trust.line(name).into_iter().for_each(change);
         trust
@@ -200,13 +201,25 @@ fn charters(drill: &mut Drill, release: &Release) {
             .trust("pinned")
             .bundle("charter-apart"),
     );
+    let mut other = pinned.clone();
+    other.issuers.push(Line { epoch: 2, key: "stranger", ..other.issuers[5].clone() });
+    drill.trust("supervisor-of-another-key", &other);
+    drill.case(
+        Case::plain(
+            "charter-of-another-key",
+            "charter",
+            "charter 2 gives the supervisor another key than the trust file",
+        )
+        .trust("supervisor-of-another-key")
+        .bundle("verdict-of-a-followed-key"),
+    );
     for (name, signers, shows) in [
         ("charter-without-supervisor", &["supervisor-two"][..], "the supervisor of version 1 did not sign version 2"),
         ("charter-without-new-key", &["supervisor"][..], "the supervisor's new key did not sign version 2"),
     ] {
         let mut world = release.world.clone();
         let second = second_charter(&mut world, release.charters[0], signers);
-        drill.bundle(name, bundle(&world, &[&release.charters[..1], &[second], &release.plain()].concat()));
+        drill.bundle(name, short(&world, &[&release.charters[..1], &[second], &release.plain()].concat()));
         drill.case(Case::plain(name, "charter", shows).trust("pinned").bundle(name));
     }
 }

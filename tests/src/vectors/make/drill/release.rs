@@ -84,6 +84,11 @@ pub(super) fn bundle(world: &World, indices: &[usize]) -> String {
     bundle_with(world, indices, &signed(&world.checkpoint(), &two()))
 }
 
+/// A bundle without witnesses, where what is wrong comes long before the quorum.
+pub(super) fn short(world: &World, indices: &[usize]) -> String {
+    bundle_with(world, indices, &signed(&world.checkpoint(), &log(ORIGIN)))
+}
+
 /// The checkpoint of a log of some origin with these leaves.
 pub(super) fn checkpoint(world: &World, origin: &str) -> String {
     let leaves: Vec<Digest> = world.leaves.iter().map(|leaf| merkle::leaf_hash(leaf)).collect();
@@ -132,6 +137,13 @@ fn made(number: usize) -> Value {
 pub(super) fn build(world: &mut World, origin: &str, name: &str, bytes: &[u8]) -> usize {
     let number = world.leaves.len();
     world.event("farm", "build", json!([subject(name, bytes)]), made(number), json!({"origin": origin}))
+}
+
+/// Logs a build of one file from another source.
+pub(super) fn build_from(world: &mut World, source: &Value, name: &str, bytes: &[u8]) -> usize {
+    let mut body = made(world.leaves.len());
+    body["source"] = source.clone();
+    world.event("farm", "build", json!([subject(name, bytes)]), body, json!({}))
 }
 
 /// Logs a rebuild of both files.
