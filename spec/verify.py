@@ -354,11 +354,17 @@ def follow(charters, t):                    # V-31, V-46, V-3: the charters that
             for r in ROLES:
                 line, last = t.lines.get(key := (r, n[r]["epoch"])), max((x for x in t.lines.values() if x.name == r), key=lambda x: x.epoch, default=None)
                 need(not line or line.key.text == n[r]["vkey"], "charter", f"{c.at}: the trust file has another key for {r} epoch {key[1]}")
-                if last and not line: t.lines[key] = Record(**vars(last) | {"epoch": key[1], "key": Key(n[r]["vkey"]), "until": None})
+                twin = [x.name for x in t.lines.values() if x.name != r and x.key.raw == Key(n[r]["vkey"]).raw]
+                need(not twin, "charter", f"{c.at}: gives {r} the key of {twin}")
+                if last and not line and last.epoch < key[1]: t.lines[key] = Record(**vars(last) | {"epoch": key[1], "key": Key(n[r]["vkey"]), "until": None})
         held[c.id], c.told = c, True
     newest = max((c.body["version"] for c in held.values()), default=1)
     need(newest >= t.charter_version, "charter.version", f"the charters shown lead to version {newest}, and {t.charter_version} is asked for")
     return held
+
+def agree(one, other):                      # V-28: the algorithms of two digests of a source, when all that both give are equal
+    both = set(one) & set(other)
+    return both if all(one[a] == other[a] for a in both) else set()
 
 def judge(file, given, p, t, floor, watched, now, checked, not_checked, events):
     # V-11 to V-16: each file given, then the trees
@@ -378,7 +384,7 @@ def judge(file, given, p, t, floor, watched, now, checked, not_checked, events):
     if len(trees) > 1: not_checked.append(f"that the trees of sizes {sorted(trees)} are consistent")
     # V-17, V-12, V-31, V-46, V-18: the events
     for path, _, _, _, entries in cps:
-        for index, leaf in entries: events.setdefault((index, leaf), event(path, index, leaf, t.origin))
+        for index, leaf in entries: events.setdefault((index, leaf), event(path, index, leaf, t.origin)).__dict__.setdefault("given", path)
     def of(kind): return [e for e in events.values() if e.type == kind]
     held = follow(of("charter"), t)
     checked += [f"{c.at}: charter version {c.body['version']}" for c in held.values()]
@@ -437,8 +443,7 @@ def judge(file, given, p, t, floor, watched, now, checked, not_checked, events):
     for x in builds:
         source, good = x.body["source"]["digest"], False
         for r in of("code-review"):
-            both = set(source) & set(its := r.subject[0]["digest"])
-            if not both or any(source[a] != its[a] for a in both): continue
+            if not (both := agree(source, r.subject[0]["digest"])): continue
             need(not s.require_review or r.body["findings"]["critical"] == 0, "review.findings", f"{r.at}: critical findings in the source of {x.at}")
             text = f"{r.body['organisation']} reviewed the source of entry {x.index}: {r.body['outcome']}" + ("" if "sha256" in both else ", by SHA-1 alone")
             good |= use(r, fault(r, s.reviewers), text) and r.body["outcome"] != "inconclusive"
@@ -450,10 +455,12 @@ def judge(file, given, p, t, floor, watched, now, checked, not_checked, events):
         if not r.digests & u.digests: continue
         if not why and line.independence not in (None, r.body["independence"]): why = "", f"{r.at}: it says {r.body['independence']}, and {r.issuer} is {line.independence}"
         if not why and said != "identical": why = "", f"{r.at}: a rebuild of {r.issuer}, {said}"
+        same_source = {d for x in builds if agree(x.body["source"]["digest"], r.body["source"]["digest"]) for d in x.digests}
+        if not why and builds and not same_source & r.digests & u.digests: why = "", f"{r.at}: a rebuild of {r.issuer} from another source"
         counts = use(r, why, f"{r.issuer} ({r.body['independence']}) rebuilt it: identical") and (s.rebuilders or "vendor" not in (r.body["independence"], line.independence))
         if said == "different": differ.add(r.issuer)
         for d in r.digests & u.digests:
-            if counts: same[d].add(r.issuer)
+            if counts and d in same_source: same[d].add(r.issuer)
             if said in ("different", "build-failed"): failed[d].add(r.issuer)
     need(len(differ) <= s.different_max, "rebuild.different", f"another file came out at {', '.join(sorted(differ))}")
     for d in sorted(d for d in u.digests if len(same[d]) < s.rebuilds):
@@ -471,7 +478,7 @@ def judge(file, given, p, t, floor, watched, now, checked, not_checked, events):
     waits.sort(key=lambda w: ("review", "rebuild", "verdict").index(w[0]))
     late = s.wait_s is not None and now is not None and now > u.hdr["recorded"] + s.wait_s
     for code, reason in waits: need(not late, code + ".missing", reason)
-    for path, cp, quorum, since, _ in cps if t.max_age_s is not None else []:
+    for path, cp, quorum, since, _ in [x for x in cps if x[0] == u.given][:1] if t.max_age_s is not None else []:
         need(not quorum or since is not None and (now is None or now - since <= t.max_age_s), "checkpoint.stale", f"{path}: a checkpoint of the time {since}")
     if waits: return "not-yet", waits[0][0] + ".pending", waits[0][1]
     if now is not None and now < b.get("not_before", 0): return "not-yet", "update.not-before", f"not before {b['not_before']}"

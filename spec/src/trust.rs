@@ -474,10 +474,10 @@ impl TrustFile {
         self.issuers.get(&(name.to_string(), epoch))
     }
 
-    /// Gives a role a later epoch, which says what the last line of the role may say; none without a line of that name [V-46].
+    /// Gives a role an epoch after its last line, which says what that line may say; an earlier one was left out on purpose [V-46].
     pub(crate) fn add_epoch(&mut self, name: &str, epoch: u32, vkey: &Vkey) {
-        let last = self.issuers.values().rev().find(|line| line.name == name).cloned();
-        if let Some(last) = last {
+        let last = self.issuers.values().rev().find(|line| line.name == name);
+        if let Some(last) = last.filter(|last| last.epoch < epoch).cloned() {
             let line = TrustedIssuer { epoch, vkey: vkey.clone(), until: None, ..last };
             self.issuers.insert((name.to_string(), epoch), line);
         }

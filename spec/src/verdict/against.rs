@@ -32,7 +32,7 @@ impl<'a> Case<'a> {
             }
         }
         self.different(stream, account)?;
-        self.failed()?;
+        self.failed(stream)?;
         self.watched(account)
     }
 
@@ -103,8 +103,8 @@ impl<'a> Case<'a> {
     }
 
     /// The latest verdict of an issuer about a file is `FAILED` [V-41].
-    fn failed(&self) -> Result<(), Fault> {
-        match self.latest_verdicts().into_values().find(|(_, result)| *result == VerdictResult::Failed) {
+    fn failed(&self, stream: &TrustedStream) -> Result<(), Fault> {
+        match self.latest_verdicts(stream).into_values().find(|(_, result)| *result == VerdictResult::Failed) {
             None => Ok(()),
             Some((proof, _)) => {
                 let reason = format!("{} says FAILED about {}", proof.what(), self.body.purl);
@@ -113,11 +113,14 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// The latest verdict of each issuer about each file of the update: of an earlier one nothing is left.
-    pub(super) fn latest_verdicts(&self) -> BTreeMap<(Hash, &'a str), (&'a Proven, VerdictResult)> {
+    /// The latest verdict of each issuer about each file of the update. A `PASSED` that does not count takes nothing back.
+    fn latest_verdicts(&self, stream: &TrustedStream) -> BTreeMap<(Hash, &'a str), (&'a Proven, VerdictResult)> {
         let mut latest: BTreeMap<(Hash, &str), (&Proven, VerdictResult)> = BTreeMap::new();
         for proof in self.others() {
             let Body::Verdict(verdict) = &proof.event.statement.body else { continue };
+            if verdict.result == VerdictResult::Passed && self.verdict_counts(proof, stream).is_err() {
+                continue;
+            }
             let own = |sha256: &Hash| self.has(Some(*sha256));
             for sha256 in proof.event.statement.subject.iter().filter_map(|file| file.digest.sha256).filter(own) {
                 let place = latest.entry((sha256, proof.event.statement.header.issuer.as_str()));

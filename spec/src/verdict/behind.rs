@@ -62,12 +62,14 @@ impl Pending {
 
 impl<'a> Case<'a> {
     /// The builds that the update names, whether they hold all its files, and the reviews of their sources [V-26].
+    ///
+    /// Gives those that count: what they were built from is what has to be rebuilt.
     pub(super) fn builds(
         &self,
         stream: &TrustedStream,
         pending: &mut Pending,
         account: &mut Account,
-    ) -> Result<(), Fault> {
+    ) -> Result<Vec<(&'a Proven, &'a Build)>, Fault> {
         if !self.body.built_here {
             if stream.require_build {
                 let reason = format!(
@@ -79,7 +81,7 @@ impl<'a> Case<'a> {
                 return Err(Fault::new(Code::BuildNotHere, reason)); // [V-8]
             }
             account.not_checked("build: the update says that it was not built here");
-            return Ok(());
+            return Ok(Vec::new());
         }
         let named: Vec<EventId> = self.releases().collect();
         let mut good = Vec::new();
@@ -94,9 +96,6 @@ impl<'a> Case<'a> {
                 }
             }
         }
-        let made = |proof: &Proven, file: &Subject| {
-            proof.event.statement.subject.iter().any(|made| made.digest.sha256 == file.digest.sha256)
-        };
         let missing = self.files().iter().find(|file| !good.iter().any(|(proof, _)| made(proof, file)));
         if let Some(file) = missing {
             let reason = format!(
@@ -126,7 +125,7 @@ impl<'a> Case<'a> {
         if !good.is_empty() {
             account.not_checked("build: the source itself, and the provenance and SBOM that the build names");
         }
-        Ok(())
+        Ok(good)
     }
 
     /// Whether an event supports a "yes" of this stream [V-19] [V-20] [V-37].
@@ -186,6 +185,7 @@ impl<'a> Case<'a> {
     /// The rebuilds, and whether enough issuers made each file again bit for bit [V-27] [V-38].
     pub(super) fn rebuilds(
         &self,
+        builds: &[(&Proven, &Build)],
         stream: &TrustedStream,
         pending: &mut Pending,
         account: &mut Account,
@@ -211,8 +211,18 @@ impl<'a> Case<'a> {
             let issuer = proof.event.statement.header.issuer.as_str();
             match (rebuild.outcome, self.rebuild_counts(proof, rebuild.independence, stream)) {
                 (Outcome::Identical, Ok(())) => {
-                    identical.extend(files.iter().filter_map(|file| Some((file.digest.sha256?, issuer))));
-                    account.checked(format!("rebuild: {text}"));
+                    let source = &rebuild.source.digest;
+                    match files.iter().find(|file| !from(builds, file, source)) {
+                        // Another source with the same file shows nothing of the one that the build names.
+                        Some(file) if stream.require_build || !builds.is_empty() => account.not_checked(format!(
+                            "rebuild: {text}; of {} it does not count: it is from {}, and no build of it that counts is",
+                            name_of(file),
+                            show(source)
+                        )),
+                        _ => account.checked(format!("rebuild: {text}")),
+                    }
+                    let same = files.iter().filter(|file| from(builds, file, source));
+                    identical.extend(same.filter_map(|file| Some((file.digest.sha256?, issuer))));
                 }
                 (Outcome::Identical, Err(fault)) => {
                     account.not_checked(format!("rebuild: {text}; it does not count: {}", fault.reason));
@@ -278,6 +288,11 @@ impl<'a> Case<'a> {
         Err(Fault::new(Code::IssuerType, format!("{}: {wrong}", proof.what())))
     }
 
+    /// Whether a verdict counts for this stream [V-37] [V-41].
+    pub(super) fn verdict_counts(&self, proof: &Proven, stream: &TrustedStream) -> Result<(), Fault> {
+        self.counts(proof, stream.verdicts_by.as_ref(), "verdicts_by")
+    }
+
     /// Verdicts about the files; a `FAILED` one has refused the update before [V-41].
     pub(super) fn verdicts(
         &self,
@@ -286,16 +301,21 @@ impl<'a> Case<'a> {
         account: &mut Account,
     ) -> Result<(), Fault> {
         let mut passed: BTreeSet<Hash> = BTreeSet::new();
-        for ((sha256, _), (proof, result)) in self.latest_verdicts() {
-            if result != VerdictResult::Passed {
-                continue;
-            }
-            match self.counts(proof, stream.verdicts_by.as_ref(), "verdicts_by") {
-                Ok(()) => {
-                    passed.insert(sha256);
-                    account.checked(format!("verdict: {} says PASSED about {}", proof.what(), sha256.hex()));
+        for proof in self.others() {
+            let Body::Verdict(verdict) = &proof.event.statement.body else { continue };
+            let files = || proof.event.statement.subject.iter().filter_map(|file| file.digest.sha256);
+            for sha256 in files().filter(|sha256| self.has(Some(*sha256))) {
+                let text = format!("verdict: {} says {} about {}", proof.what(), verdict.result.name(), sha256.hex());
+                match (verdict.result, self.verdict_counts(proof, stream)) {
+                    (VerdictResult::Passed, Ok(())) => {
+                        passed.insert(sha256);
+                        account.checked(text);
+                    }
+                    (VerdictResult::Passed, Err(fault)) => {
+                        account.not_checked(format!("{text}; it does not count: {}", fault.reason));
+                    }
+                    (VerdictResult::Failed, _) => account.not_checked(format!("{text}, and PASSED later")),
                 }
-                Err(fault) => account.not_checked(format!("verdict: it does not count: {}", fault.reason)),
             }
         }
         let missing = |file: &&Subject| !file.digest.sha256.is_some_and(|sha256| passed.contains(&sha256));
@@ -307,6 +327,16 @@ impl<'a> Case<'a> {
             }
         }
     }
+}
+
+/// Whether a build made a file.
+fn made(build: &Proven, file: &Subject) -> bool {
+    build.event.statement.subject.iter().any(|made| made.digest.sha256 == file.digest.sha256)
+}
+
+/// Whether one of the builds made a file from this source [V-38].
+fn from(builds: &[(&Proven, &Build)], file: &Subject, source: &Digests) -> bool {
+    builds.iter().any(|(build, body)| made(build, file) && agree(&body.source.digest, source))
 }
 
 fn describe(proof: &Proven, review: &Review, source: &Digests, subject: &Digests) -> String {

@@ -12,7 +12,7 @@ use crate::body::Body;
 use crate::body::charter::{Charter, Role};
 use crate::envelope::pae;
 use crate::key::Vkey;
-use crate::trust::{Fingerprint, TrustFile};
+use crate::trust::{Fingerprint, TrustFile, TrustedIssuer};
 
 /// What the charters that were followed say.
 pub(super) struct Roles {
@@ -35,24 +35,31 @@ pub(super) fn follow(proven: &[Proven], trust: &TrustFile, account: &mut Account
             _ => None,
         })
         .collect();
-    let mut in_force = charters.iter().find(|(_, proof, _)| proof.index.get() == 0);
+    let firsts = || charters.iter().filter(|(_, proof, _)| proof.index.get() == 0);
+    let other = |proof: &&Proven| Fingerprint::new(proof.event.id.0) != trust.charter;
+    if let Some(proof) = firsts().map(|(_, proof, _)| *proof).find(other) {
+        let got = Fingerprint::new(proof.event.id.0);
+        let reason = format!("entry 0 has fingerprint {got}, the trust file pins {}", trust.charter);
+        return Err(Fault::new(Code::Charter, reason)); // [V-31]
+    }
+    let mut in_force = firsts().next();
     match in_force {
-        Some((_, proof, first)) => {
-            let got = Fingerprint::new(proof.event.id.0);
-            if got != trust.charter {
-                let reason = format!("entry 0 has fingerprint {got}, the trust file pins {}", trust.charter);
-                return Err(Fault::new(Code::Charter, reason)); // [V-31]
-            }
-            account.checked(format!("charter: entry 0 has the pinned fingerprint {got}"));
+        Some((.., first)) => {
+            account.checked(format!("charter: entry 0 has the pinned fingerprint {}", trust.charter));
             roles.take(first)?;
         }
         None => account.not_checked("charter: no proof of entry 0 was given; the trust file's keys stand for it"),
     }
-    let mut seen = Vec::from_iter(in_force.map(|(at, ..)| *at));
+    let mut seen = Vec::from_iter(firsts().map(|(at, ..)| *at));
     while let Some((_, before, old)) = in_force {
         let next = charters.iter().find(|(_, _, new)| new.prev == Some(before.event.id));
-        if let Some((at, proof, new)) = next {
-            check_later(old, proof, new)?;
+        if let Some((_, proof, new)) = next {
+            // Shown in two trees it is one charter, and each copy has its own signatures.
+            for (at, copy, _) in charters.iter().filter(|(_, copy, _)| copy.event.id == proof.event.id) {
+                check_later(old, copy, new)?;
+                roles.followed.push(*at);
+                seen.push(*at);
+            }
             account.checked(format!(
                 "charter: {} is version {}, signed by operator and supervisor of version {}",
                 proof.what(),
@@ -68,8 +75,6 @@ pub(super) fn follow(proven: &[Proven], trust: &TrustFile, account: &mut Account
                 ));
             }
             roles.take(new)?;
-            roles.followed.push(*at);
-            seen.push(*at);
         }
         let version = old.version;
         in_force = next;
@@ -98,6 +103,14 @@ impl Roles {
     fn take(&mut self, charter: &Charter) -> Result<(), Fault> {
         for role in Role::ALL {
             let (name, holder) = (role.name(), charter.holder(role));
+            let same = |line: &&TrustedIssuer| line.name != name && line.vkey.public() == holder.vkey.public();
+            if let Some(other) = self.trust.issuers().find(same) {
+                let reason = format!(
+                    "version {} gives {name} epoch {} the key that the trust file has for {}",
+                    charter.version, holder.epoch, other.name
+                );
+                return Err(Fault::new(Code::Charter, reason)); // [V-5]
+            }
             match self.trust.issuer(name, holder.epoch) {
                 Some(line) if line.vkey != holder.vkey => {
                     let reason = format!(

@@ -98,8 +98,8 @@ fn judge(question: &Question<'_>, account: &mut Account) -> Result<(String, Rais
     case.position(stream, account)?;
     case.against(stream, account)?;
     let mut pending = Pending::new(&case, stream);
-    case.builds(stream, &mut pending, account)?;
-    case.rebuilds(stream, &mut pending, account)?;
+    let builds = case.builds(stream, &mut pending, account)?;
+    case.rebuilds(&builds, stream, &mut pending, account)?;
     case.verdicts(stream, &mut pending, account)?;
     case.rest(account);
     case.age(account)?;

@@ -245,6 +245,35 @@ fn a_rebuild_counts_as_independent_as_its_issuer_is_pinned() {
 }
 
 #[test]
+fn a_rebuild_from_another_source_says_nothing_of_the_one_that_the_build_names() {
+    // [V-38]
+    let mut log = log();
+    let with = |world: &mut World, source: Value| {
+        let mut own = subject("app.deb", BYTES);
+        own["annotations"] = json!({"produced": Hash::of(BYTES).hex()});
+        let source = json!({"uri": "git+https://example.com/fork", "digest": source});
+        let body = json!({"outcome": "identical", "independence": "third-party", "source": source});
+        let rebuild = world.event("rebuilder", "rebuild", json!([own]), body, json!({}));
+        let proofs = [world.proof(log.update), world.proof(log.build), world.proof(rebuild)];
+        judge(&asking("rebuilds = 1\n"), &proofs, Some(NOW))
+    };
+    let tree = source()["digest"]["gitTree"].clone();
+    for other in [
+        json!({"sha256": Hash::of(b"another source").hex()}),
+        json!({"gitTree": tree, "sha256": Hash::of(b"another source").hex()}),
+        json!({"gitCommit": "b".repeat(40)}),
+    ] {
+        let verdict = with(&mut log.world, other);
+        assert_code(&verdict, Code::RebuildPending, &["by 0 of the 1"]);
+        assert!(
+            verdict.not_checked.iter().any(|line| line.contains("of app.deb it does not count: it is from source")),
+            "{verdict:#?}"
+        );
+    }
+    assert_code(&with(&mut log.world, json!({"gitTree": tree})), Code::Verified, &[]);
+}
+
+#[test]
 fn different_beyond_what_is_borne_refuses() {
     // [V-39]
     let one = [("rebuilder", "different"), ("rebuilder", "different")];
@@ -317,6 +346,31 @@ fn a_verdict_is_required_where_the_stream_says_so_and_a_failed_one_refuses_every
         Some(NOW),
     );
     assert_code(&named, Code::Verified, &[]);
+}
+
+#[test]
+fn a_passed_that_does_not_count_takes_no_failed_back() {
+    // [V-20] [V-41]
+    let mut log = log();
+    let failed = log.world.verdict("auditor", "FAILED", log.update);
+    let passed = log.world.verdict("auditor", "PASSED", log.update);
+    let bundle = log.world.bundle(&[log.build, log.update, failed, passed]);
+    let judge = |trust: &Trust, watched: Option<&Watched>| judge_bundle(trust, &bundle, None, watched);
+    assert_code(&judge(&asking(""), None), Code::Verified, &[]);
+    // The key was stolen between the two.
+    let mut stolen = asking("");
+    stolen.issuers.last_mut().unwrap().2 = Some(passed);
+    assert_code(&judge(&stolen, None), Code::VerdictFailed, &[]);
+    let key = (Name::new("auditor").unwrap(), 1);
+    let watched = watched(&log, |read| _ = read.disowned.insert(key, LeafIndex::new(passed)));
+    assert_code(&judge(&asking(""), Some(&watched)), Code::VerdictFailed, &[]);
+    // Nobody here knows who signed it, or the stream does not ask them.
+    let mut unknown = asking("");
+    unknown.issuers.pop();
+    assert_code(&judge(&unknown, None), Code::VerdictFailed, &[]);
+    let mut unasked = asking("verdicts_by = [\"auditor2\"]\n");
+    unasked.issuers.push(("auditor2", "\"verdict\"", None));
+    assert_code(&judge(&unasked, None), Code::VerdictFailed, &[]);
 }
 
 #[test]
@@ -458,6 +512,58 @@ fn a_new_key_of_a_role_says_what_the_old_one_might() {
     other.more[1] = "require_verdict = true\nverdicts_by = [\"supervisor\"]\n".to_string() + &lines;
     let verdict = judge_bundle(&other, &world.bundle(&indices[..4]), None, None);
     assert_code(&verdict, Code::Charter, &["supervisor epoch 2", &issuer_seed("stranger").vkey().to_string()]);
+}
+
+#[test]
+fn an_epoch_before_the_trust_file_s_is_not_taken_from_a_charter() {
+    // [V-46]
+    let (mut world, mut indices, mut trust) = charters(new_supervisor, &["supervisor", "supervisor2"]);
+    indices.push(world.verdict("supervisor", "PASSED", indices[3]));
+    let lines = |epoch: u32, key: &str| {
+        let vkey = issuer_seed(key).vkey();
+        format!("\n[[issuer]]\nname = \"supervisor\"\nepoch = {epoch}\nvkey = \"{vkey}\"\ntypes = [\"verdict\"]\n")
+    };
+    trust.issuers.retain(|(name, ..)| *name != "supervisor");
+    let asked = "require_verdict = true\nverdicts_by = [\"supervisor\"]\n".to_string();
+    let judge = |trust: &Trust| judge_bundle(trust, &world.bundle(&indices), None, None);
+    trust.more[1] = asked.clone() + &lines(1, "supervisor");
+    assert_code(&judge(&trust), Code::Verified, &[]);
+    trust.more[1] = asked + &lines(2, "supervisor2");
+    assert_code(&judge(&trust), Code::VerdictPending, &[]);
+}
+
+#[test]
+fn a_charter_gives_no_role_the_key_of_another_issuer() {
+    // [V-5] [V-46]
+    let farm = |later: &mut Value| {
+        later["supervisor"] = json!({"epoch": 2, "vkey": issuer_seed("farm").vkey().to_string()});
+    };
+    let (world, indices, trust) = charters(farm, &["supervisor", "farm"]);
+    let verdict = judge_bundle(&trust, &world.bundle(&indices), None, None);
+    assert_code(&verdict, Code::Charter, &["supervisor epoch 2", "the trust file has for farm"]);
+}
+
+#[test]
+fn a_charter_that_two_trees_show_is_one_and_every_entry_0_is_the_pinned_one() {
+    // [V-11] [V-31] [V-46]
+    let (mut world, indices, trust) = charters(|_| (), &["supervisor"]);
+    let early = world.bundle(&indices);
+    world.build();
+    let late = world.bundle(&indices);
+    let pins = trust.pins();
+    let judge =
+        |bundles: &[Proof<'_>]| verify_update(&Question { bundles, ..Question::new(file(), &[], &pins, Some(NOW)) });
+    let verdict = judge(&[Proof { name: "a", bytes: &early }, Proof { name: "b", bytes: &late }]);
+    assert_code(&verdict, Code::Verified, &[]);
+    assert!(!has(&verdict.not_checked, "charter: entry"), "{verdict:#?}");
+    let mut body = charter();
+    body["sites"] = json!([{"code": "CH-ZH-1", "name": "Zürich"}]);
+    let about = json!([{"digest": {"sha256": Hash::of(ORIGIN.as_bytes()).hex()}}]);
+    let mut forked = World::default();
+    let first = forked.event("operator", "charter", about, body, json!({}));
+    let forked = forked.bundle(&[first]);
+    let verdict = judge(&[Proof { name: "a", bytes: &early }, Proof { name: "b", bytes: &forked }]);
+    assert_code(&verdict, Code::Charter, &["entry 0 has fingerprint"]);
 }
 
 /// A watch that has read everything, and what it found.
