@@ -181,7 +181,7 @@ digest = sha256:sha
 revision = sha256?:sha gitCommit?:git gitTree?:git
 source = uri:s512 digest:revision
 at = issuer:name epoch:epoch seq:n1
-ref = rel:name event_id:sha origin?:origin at?:at
+ref = rel:releases|reproduces|reviewed|follows|revokes|replaced-by|about|corrects event_id:sha origin?:origin at?:at
 envelope = payload:b64 payloadType:dsse signatures:1[{keyid:keyid,sig:sig}]9keyid
 hdr = origin:any issuer:name epoch:epoch recorded:n seq?:n1 prev?:sha nonce?:hex32 site?:site cosigners?:1[keyid]8= refs?:1[ref]16
 attached = 1[{sha256:sha,size:n,media_type:s100,name?:s256}]16sha256
@@ -215,10 +215,9 @@ def fits(what, v):
     table = {m.rstrip("?"): (m[-1] == "?", w) for m, w in (x.split(":", 1) for x in (what[1:-1].split(",") if what[0] == "{" else TABLES[what].split()))}
     return isinstance(v, dict) and v != {} and set(v) <= set(table) and all(fits(w, v[m]) if m in v else opt for m, (opt, w) in table.items())
 
-TYPES = {"charter": ("1[{digest:digest}]1", ""), "build": ("[{name:s128,digest:digest}]name", "reviewed"), "code-review": ("1[{digest:revision}]1", "follows"),
-         "rebuild": ("[{name:s128,digest:digest,annotations?:made}]name", "reproduces"), "update": ("[{name:s128,digest:digest,annotations:sized}]name", "releases"),
-         "update-revoke": ("[{name:s128,digest:digest}]name", "revokes replaced-by"), "verdict": ("[{digest:digest}]", "about"),
-         "correction": ("1[{digest:digest}]1", "corrects")}       # subject, relations
+TYPES = {"charter": "1[{digest:digest}]1", "build": "[{name:s128,digest:digest}]name", "code-review": "1[{digest:revision}]1",         # the subject of each
+         "rebuild": "[{name:s128,digest:digest,annotations?:made}]name", "update": "[{name:s128,digest:digest,annotations:sized}]name",
+         "update-revoke": "[{name:s128,digest:digest}]name", "verdict": "[{digest:digest}]", "correction": "1[{digest:digest}]1"}
 TABLES |= {"made": "produced:sha", "sized": "size:n"}
 def event(where, index, leaf, origin):      # V-17, V-12; E-1 to E-6, L-18 to L-23
     def good(ok, why): need(ok, "event.malformed", f"{at}: {why}")
@@ -231,28 +230,24 @@ def event(where, index, leaf, origin):      # V-17, V-12; E-1 to E-6, L-18 to L-
     kind = re.fullmatch("https://vitrine[.]example/(.*)/v0", str(st.get("predicateType")))
     good(isinstance(st.get("predicateType"), str), "no type")
     need(kind and (kind := kind[1]) in TYPES, "event.unknown", f"{at}: the type {st['predicateType']!r} is not known here")
-    (subject, relations), pre = TYPES[kind], st["predicate"]
+    subject, pre = TYPES[kind], st["predicate"]
     good(len(payload) <= 40000 and set(st) == {"_type", "subject", "predicateType", "predicate"} and st["_type"] == "https://in-toto.io/Statement/v1"
          and {"hdr", "body"} <= set(pre) <= {"hdr", "body", "attachments"} and fits(subject, st["subject"]) and fits("hdr", pre["hdr"]) and fits(kind, pre["body"])
          and ("attachments" not in pre or fits(TABLES["attached"], pre["attachments"])), f"not the members of a {kind}")
     hdr, b, pae = pre["hdr"], pre["body"], b"DSSEv1 %d %s %d %s" % (len(DSSE), DSSE.encode(), len(payload), payload)
     refs, sums = [(r["rel"], r["event_id"]) for r in hdr.get("refs", [])], [s["digest"].get("sha256") for s in st["subject"]]
-    named = {b[m] for m in ("sbom", "provenance", "buildinfo", "diff", "log", "report") if m in b} | {b[m]["sha256"] for m in ("materials",) if m in b}
-    good(("seq" in hdr) == ("prev" in hdr) != ("nonce" in hdr) and ("seq" in hdr or kind in ("build", "rebuild", "code-review", "verdict")), "no place in a chain")
-    good(ascending(refs) and all(rel in relations.split() for rel, _ in refs) and all(
-        r["rel"] in ("reviewed", "about") and r["origin"] != origin for r in hdr.get("refs", []) if "origin" in r), f"a relation that a {kind} does not have")
-    good(named <= {a["sha256"] for a in pre.get("attachments", [])}, "an attachment that it does not list")
+    good(("seq" in hdr) == ("prev" in hdr) != ("nonce" in hdr) and ascending(refs), "no place in a chain, or references out of order")
+    good(all(r["rel"] in ("reviewed", "about") for r in hdr.get("refs", []) if "origin" in r), "a reference into another log that its relation does not have")
     good(("started" in b) == ("finished" in b) and b.get("started", 0) <= b.get("finished", 0) and b.get("from", "") <= b.get("to", "z"), "an end before its start")
     if kind == "rebuild":
         made = [s.get("annotations", {}).get("produced") for s in st["subject"]]
         good(b["outcome"] in (["identical"] if made == sums else ["different"] if any(made) else ["build-failed", "not-attempted"]), "not what it shows")
-    if kind == "code-review": good(b["outcome"] == "inconclusive" or any(b["findings"].values()) == (b["outcome"] == "findings"), "findings or none")
     if kind == "verdict":
         tracks = [m[1] for level in b["levels"] if (m := re.fullmatch("SLSA_(.+)_LEVEL_[0-9]+", level))]
         good(ascending(sums) and len(tracks) == len(set(tracks)) and "FAILED" not in b["levels"] and (b["result"] == "PASSED" or not b["levels"]), "levels")
     if kind == "charter": good(("prev" in b) == (b["version"] > 1) and b["origin"] == origin, "no charter of this log")
     if kind == "update": good(b["audience"] == ["all"] or all(map(WORDS["region"], b["audience"])), "no region")
-    return Record(at=at, index=index, type=kind, hdr=hdr, body=b, subject=st["subject"], pae=pae, id=sha(pae).hex(), issuer=hdr["issuer"], refs=refs,
+    return Record(at=at, given=where, index=index, type=kind, hdr=hdr, body=b, subject=st["subject"], pae=pae, id=sha(pae).hex(), issuer=hdr["issuer"], refs=refs,
                   who=(hdr["issuer"], hdr["epoch"]), told=False, sigs={s["keyid"]: b64(s["sig"]) for s in envelope["signatures"]}, digests=set(sums))
 
 def signed(e, issuer, known):               # V-18: issuer and cosigners, nobody else; every key that is known verifies
@@ -351,40 +346,35 @@ def follow(charters, t):                    # V-31, V-46, V-3: the charters that
             for keys in (operator, supervisor, *([k] for k in new)):
                 need(any(k.keyid in c.sigs for k in keys), "charter", f"{c.at}: not signed by {keys[0].keyid}")
             signed(c, operator, [*supervisor, *new])
-            for r in ROLES:
-                line, last = t.lines.get(key := (r, n[r]["epoch"])), max((x for x in t.lines.values() if x.name == r), key=lambda x: x.epoch, default=None)
-                need(not line or line.key.text == n[r]["vkey"], "charter", f"{c.at}: the trust file has another key for {r} epoch {key[1]}")
-                twin = [x.name for x in t.lines.values() if x.name != r and x.key.raw == Key(n[r]["vkey"]).raw]
-                need(not twin, "charter", f"{c.at}: gives {r} the key of {twin}")
-                if last and not line and last.epoch < key[1]: t.lines[key] = Record(**vars(last) | {"epoch": key[1], "key": Key(n[r]["vkey"]), "until": None})
+        for r in ROLES:
+            line, last = t.lines.get(key := (r, n[r]["epoch"])), max((x for x in t.lines.values() if x.name == r), key=lambda x: x.epoch, default=None)
+            need(not line or line.key.text == n[r]["vkey"], "charter", f"{c.at}: the trust file has another key for {r} epoch {key[1]}")
+            twins = [x.name for x in t.lines.values() if x.name != r and x.key.raw == Key(n[r]["vkey"]).raw]
+            need(not twins, "charter", f"{c.at}: {r} has the key of {twins}")
+            if last and last.epoch < key[1]: t.lines[key] = Record(**vars(last) | {"epoch": key[1], "key": Key(n[r]["vkey"]), "until": None})
         held[c.id], c.told = c, True
     newest = max((c.body["version"] for c in held.values()), default=1)
     need(newest >= t.charter_version, "charter.version", f"the charters shown lead to version {newest}, and {t.charter_version} is asked for")
     return held
 
-def agree(one, other):                      # V-28: the algorithms of two digests of a source, when all that both give are equal
+def agree(one, other):                      # V-28: the algorithms that both digests of a source have, when they are equal in all of them
     both = set(one) & set(other)
     return both if all(one[a] == other[a] for a in both) else set()
 
 def judge(file, given, p, t, floor, watched, now, checked, not_checked, events):
-    # V-11 to V-16: each file given, then the trees
+    for own in (floor, watched): need(not own or own.origin == t.origin, "origin.unknown", f"the {own and own.kind} is of the log {own and own.origin}")
+    # V-11 to V-15, V-17: what was given, proofs first, each for itself
     cps, log = [], [k for k in p.logs if k.name == t.origin]
-    for path, kind, data in given:
+    for path, kind, data in sorted(given, key=lambda g: g[1] == "bundle"):
         cp, entries, holds = parsed(No, kind + ".malformed", {"proof": proof, "bundle": bundle}[kind], data)
         need(cp.origin == t.origin, "origin.unknown", f"{path}: of the log {cp.origin}, not of {t.origin}")
         lines = [(k, k.time(cp, line)) for k in log for keyid, line in cp.lines if keyid == k.keyid]
         need(all(time is not None for _, time in lines), "log.signature", f"{path}: a signature of the log is wrong")
         need(asked(t) <= {k.kind for k, _ in lines}, "log.signature", f"{path}: not signed by the log with every key that is asked for")
         need(holds, "inclusion", f"{path}: not in the tree of its checkpoint")
-        cps.append((path, cp, *cosigned(p, cp, now), entries))
-    trees = {}
-    for path, cp in [*((x.kind, x) for x in (floor, watched) if x), *(x[:2] for x in cps)]:
-        need(cp.origin == t.origin, "origin.unknown", f"the {path} is of the log {cp.origin}, not of {t.origin}")
-        need(trees.setdefault(cp.size, cp.root) == cp.root, "checkpoint.fork", f"{path}: a second root for the tree of size {cp.size}")
-    if len(trees) > 1: not_checked.append(f"that the trees of sizes {sorted(trees)} are consistent")
-    # V-17, V-12, V-31, V-46, V-18: the events
-    for path, _, _, _, entries in cps:
-        for index, leaf in entries: events.setdefault((index, leaf), event(path, index, leaf, t.origin)).__dict__.setdefault("given", path)
+        cps.append((path, cp, *cosigned(p, cp, now)))
+        for index, leaf in entries: events.setdefault((index, leaf), event(path, index, leaf, t.origin))
+    # V-31, V-46, V-18, V-16: charters, signers, trees
     def of(kind): return [e for e in events.values() if e.type == kind]
     held = follow(of("charter"), t)
     checked += [f"{c.at}: charter version {c.body['version']}" for c in held.values()]
@@ -394,13 +384,18 @@ def judge(file, given, p, t, floor, watched, now, checked, not_checked, events):
         if e.id not in held or e.index == 0: signed(e, [t.lines[e.who].key] if e.who in t.lines else [], known)
         not_checked += [f"{e.at}: the cosigner {c}" for c in e.hdr.get("cosigners", []) if c not in {k.keyid for k in known}]
         not_checked += [f"{e.at}: {r['rel']} an event of the log {r['origin']}" for r in e.hdr.get("refs", []) if "origin" in r]
+    trees = {}
+    for path, cp in [*((x.kind, x) for x in (floor, watched) if x), *(x[:2] for x in cps)]:
+        need(trees.setdefault(cp.size, cp.root) == cp.root, "checkpoint.fork", f"{path}: a second root for the tree of size {cp.size}")
+    if len(trees) > 1: not_checked.append(f"that the trees of sizes {sorted(trees)} are consistent")
     def disowned(e):                        # V-6, V-47
         line = t.lines.get(e.who)
         return line and line.until is not None and e.index >= line.until or watched and e.index >= watched.disowned.get(e.who, e.index + 1)
     def fault(e, names=None):               # V-19, V-20, V-37: why an event supports no "yes"
         if e.who not in t.lines: return "issuer.unknown", f"{e.at}: the trust file does not name {e.issuer} epoch {e.who[1]}"
-        if e.type not in t.lines[e.who].types or names and e.issuer not in names: return "issuer.type", f"{e.at}: a {e.type} of {e.issuer} does not count"
-        return ("issuer.disowned", f"{e.at}: {e.issuer} disowns it") if disowned(e) else None
+        if e.type not in t.lines[e.who].types: return "issuer.type", f"{e.at}: the trust file lets {e.issuer} log no {e.type}"
+        if disowned(e): return "issuer.disowned", f"{e.at}: {e.issuer} disowns it"
+        return None if names is None or e.issuer in names else ("issuer.type", f"{e.at}: a {e.type} of {e.issuer} does not count here")
     def use(e, why, text):                  # V-33
         e.told = True
         (not_checked if why else checked).append(why[1] if why else f"{e.at}: {text}")
@@ -411,7 +406,6 @@ def judge(file, given, p, t, floor, watched, now, checked, not_checked, events):
     need(u, "file.digest", f"no update holds {file.name} with {file.sha256}")
     need(file.size in [s["annotations"]["size"] for s in u.subject if s["digest"]["sha256"] == file.sha256], "file.size", f"{file.name} has {file.size} bytes")
     need(not (why := fault(u)), *why or ("", ""))
-    need(not watched or u.index <= watched.closed.get(u.who, u.index), "issuer.disowned", f"{u.at}: {u.issuer} was closed before it")
     b = u.body
     s = t.streams.get((b["packageId"], b["channel"]))
     need(s, "stream.unknown", f"no stream {b['packageId']} {b['channel']} in the trust file")
@@ -420,36 +414,16 @@ def judge(file, given, p, t, floor, watched, now, checked, not_checked, events):
     least = max(s.min_release_seq, floor.releases.get((s.packageId, s.channel), 0) if floor else 0)
     need(b["release_seq"] >= least, "update.below-floor", f"release {b['release_seq']} is below {least}")
     for r in of("update-revoke"): need(("revokes", u.id) not in r.refs, "update.revoked", f"{r.at} revokes it: {r.body['reason']}")
-    need(not watched or u.id not in watched.revoked, "update.revoked", f"the watch has read its revocation: {watched and watched.revoked.get(u.id)}")
     sums = {m["name"]: m["digest"]["sha256"] for m in u.subject}
     for x in of("update"):
         for m in x.subject if (x.body["purl"], x.body["channel"]) == (b["purl"], b["channel"]) else []:
             if sums.get(m["name"], m["digest"]["sha256"]) != m["digest"]["sha256"]:
                 need(disowned(x), "update.second-digest", f"{u.at} and {x.at} give two digests for {m['name']}")
                 not_checked.append(f"{x.at}: a second digest for {m['name']}, disowned")
-    for name, digest in sums.items() if watched else []:
-        key = sha("\n".join((b["purl"], name, b["channel"])).encode()).hex()
-        need(all(line[0] != key or line[2] == digest for line in watched.second), "update.second-digest", f"the watch has read another digest for {name}")
-    use(u, None, f"{u.issuer} released {b['purl']}, release {b['release_seq']} of {s.packageId} {s.channel}, with {file.sha256}")
-    if watched: checked.append(f"revocations, second digests and disowning in the log up to size {watched.size}")
-    # V-26: the builds; V-28, V-40: the reviews of their source
-    need(b["built_here"] or not s.require_build, "build.not-here", "the update says that it was not built by who released it")
-    named, waits = [x for x in of("build") if b["built_here"] and ("releases", x.id) in u.refs], []
-    for d in sorted(u.digests) if s.require_build else []:
-        faults = [fault(x, s.builders) for x in named if d in x.digests]
-        need(faults, "build.missing", f"no proof of a build of {d} that the update names")
-        if all(faults): raise No(*faults[0])
-    builds = [x for x in named if use(x, fault(x, s.builders), f"{x.issuer} built it with {x.body['builder_id']} from {x.body['source']['uri']}")]
-    for x in builds:
-        source, good = x.body["source"]["digest"], False
-        for r in of("code-review"):
-            if not (both := agree(source, r.subject[0]["digest"])): continue
-            need(not s.require_review or r.body["findings"]["critical"] == 0, "review.findings", f"{r.at}: critical findings in the source of {x.at}")
-            text = f"{r.body['organisation']} reviewed the source of entry {x.index}: {r.body['outcome']}" + ("" if "sha256" in both else ", by SHA-1 alone")
-            good |= use(r, fault(r, s.reviewers), text) and r.body["outcome"] != "inconclusive"
-        if s.require_review and not good: waits.append(("review", f"no review of the source of entry {x.index} that counts"))
-    # V-27, V-34, V-38, V-39: rebuilds, by issuer and digest
-    differ, same, failed = set(), {d: set() for d in u.digests}, {d: set() for d in u.digests}
+    # V-27, V-34, V-38, V-39: rebuilds, by issuer and digest; an equal one counts when it is from the source of a build that counts
+    named = [x for x in of("build") if b["built_here"] and ("releases", x.id) in u.refs]
+    builds = [x for x in named if not fault(x, s.builders)]
+    waits, differ, same, failed = [], set(), {d: set() for d in u.digests}, {d: set() for d in u.digests}
     for r in of("rebuild"):
         said, line, why = r.body["outcome"], t.lines.get(r.who), fault(r, s.rebuilders)
         if not r.digests & u.digests: continue
@@ -463,9 +437,6 @@ def judge(file, given, p, t, floor, watched, now, checked, not_checked, events):
             if counts and d in same_source: same[d].add(r.issuer)
             if said in ("different", "build-failed"): failed[d].add(r.issuer)
     need(len(differ) <= s.different_max, "rebuild.different", f"another file came out at {', '.join(sorted(differ))}")
-    for d in sorted(d for d in u.digests if len(same[d]) < s.rebuilds):
-        need(len(could(t, s, "rebuilders") - (failed[d] - same[d])) >= s.rebuilds, "rebuild.failed", f"those who are left are too few to rebuild {d}")
-        waits.append(("rebuild", f"{len(same[d])} of {s.rebuilds} rebuilds of {d}"))
     # V-41: verdicts; what counts for nobody takes no FAILED back
     for d in sorted(u.digests):
         last = {}
@@ -474,15 +445,41 @@ def judge(file, given, p, t, floor, watched, now, checked, not_checked, events):
             if counts or d in x.digests and x.body["result"] == "FAILED": last[x.issuer] = x
         for x in last.values(): need(x.body["result"] == "PASSED", "verdict.failed", f"{x.at}: {x.issuer} says FAILED")
         if s.require_verdict and not last: waits.append(("verdict", f"no verdict about {d} that counts"))
+    # V-47: what the watch has read of it
+    need(not watched or u.id not in watched.revoked, "update.revoked", f"the watch has read its revocation: {watched and watched.revoked.get(u.id)}")
+    for name, digest in sums.items() if watched else []:
+        key = sha("\n".join((b["purl"], name, b["channel"])).encode()).hex()
+        need(all(line[0] != key or line[2] == digest for line in watched.second), "update.second-digest", f"the watch has read another digest for {name}")
+    need(not watched or u.index <= watched.closed.get(u.who, u.index), "issuer.disowned", f"{u.at}: {u.issuer} was closed before it")
+    use(u, None, f"{u.issuer} released {b['purl']}, release {b['release_seq']} of {s.packageId} {s.channel}, with {file.sha256}")
+    if watched: checked.append(f"revocations, second digests and disowning in the log up to size {watched.size}")
+    # V-26: the builds; V-28, V-40: the reviews of their source
+    need(b["built_here"] or not s.require_build, "build.not-here", "the update says that it was not built by who released it")
+    for d in sorted(u.digests) if s.require_build else []:
+        faults = [fault(x, s.builders) for x in named if d in x.digests]
+        need(faults, "build.missing", f"no proof of a build of {d} that the update names")
+        if all(faults): raise No(*faults[0])
+    for x in named: use(x, fault(x, s.builders), f"{x.issuer} built it with {x.body['builder_id']} from {x.body['source']['uri']}")
+    for x in builds:
+        source, good = x.body["source"]["digest"], False
+        for r in of("code-review"):
+            if not (both := agree(source, r.subject[0]["digest"])): continue
+            need(not s.require_review or r.body["findings"]["critical"] == 0, "review.findings", f"{r.at}: critical findings in the source of {x.at}")
+            text = f"{r.body['organisation']} reviewed the source of entry {x.index}: {r.body['outcome']}" + ("" if "sha256" in both else ", by SHA-1 alone")
+            good |= use(r, fault(r, s.reviewers), text) and r.body["outcome"] != "inconclusive"
+        if s.require_review and not good: waits.append(("review", f"no review of the source of entry {x.index} that counts"))
+    for d in sorted(d for d in u.digests if len(same[d]) < s.rebuilds):
+        need(len(could(t, s, "rebuilders") - (failed[d] - same[d])) >= s.rebuilds, "rebuild.failed", f"those who are left are too few to rebuild {d}")
+        waits.append(("rebuild", f"{len(same[d])} of {s.rebuilds} rebuilds of {d}"))
     # V-42, V-43, V-49, V-23, V-15: too late, too old, or not yet
     waits.sort(key=lambda w: ("review", "rebuild", "verdict").index(w[0]))
     late = s.wait_s is not None and now is not None and now > u.hdr["recorded"] + s.wait_s
     for code, reason in waits: need(not late, code + ".missing", reason)
-    for path, cp, quorum, since, _ in [x for x in cps if x[0] == u.given][:1] if t.max_age_s is not None else []:
+    for path, cp, quorum, since in [x for x in cps if x[0] == u.given][:1] if t.max_age_s is not None else []:
         need(not quorum or since is not None and (now is None or now - since <= t.max_age_s), "checkpoint.stale", f"{path}: a checkpoint of the time {since}")
     if waits: return "not-yet", waits[0][0] + ".pending", waits[0][1]
     if now is not None and now < b.get("not_before", 0): return "not-yet", "update.not-before", f"not before {b['not_before']}"
-    for path, _, quorum, _, _ in cps:
+    for path, _, quorum, _ in cps:
         if not quorum: return "not-yet", "quorum", f"{path}: too few witnesses"
     return "verified", "verified", f"{file.name} is release {b['release_seq']} of {s.packageId} {s.channel}"
 
