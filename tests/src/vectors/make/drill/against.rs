@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::super::world::{BYTES, PURL, World, sha256, source, subject};
-use super::release::{Release, bundle, rebuild, update};
+use super::release::{Release, bundle, rebuild, short, update};
 use super::trust::Trust;
 use super::{Case, Drill};
 
@@ -60,7 +60,7 @@ fn in_the_bundle(drill: &mut Drill, release: &Release) {
     );
     let mut world = release.world.clone();
     let both = ["rebuilder-one", "rebuilder-two"].map(|name| rebuild(&mut world, name, "third-party", "different"));
-    drill.bundle("two-different", bundle(&world, &[release.plain(), both.to_vec()].concat()));
+    drill.bundle("two-different", short(&world, &[release.plain(), both.to_vec()].concat()));
     drill.case(
         Case::plain("different-over-the-limit", "rebuild.different", "two \"different\", and the trust file bears one")
             .trust("bears-one-different")

@@ -5,7 +5,7 @@
 use serde_json::json;
 
 use super::super::world::{BYTES, NOW, World, sha256, source, subject};
-use super::release::{DATA, Release, build_from, bundle, rebuild, review, update, verdict};
+use super::release::{DATA, Release, build_from, bundle, rebuild, review, short, update, verdict};
 use super::trust::Trust;
 use super::{Case, Drill};
 
@@ -74,7 +74,7 @@ fn stream(drill: &mut Drill, release: &Release) {
 }
 
 fn builds(drill: &mut Drill, release: &Release) {
-    drill.bundle("one-build", bundle(&release.world, &[release.builds[0], release.update]));
+    drill.bundle("one-build", short(&release.world, &[release.builds[0], release.update]));
     drill
         .case(Case::plain("one-build", "build.missing", "the build of the second file is missing").bundle("one-build"));
     drill.bundle(
@@ -195,6 +195,23 @@ fn rebuilds(drill: &mut Drill, release: &Release) {
     });
     drill.bundle("rebuild-of-one-file", half);
     drill.trust("one-rebuild", &Trust::asking("rebuilds = 1\n"));
+    let mut world = release.world.clone();
+    let mut files = json!([subject("app.bin", BYTES), subject("app.dat", DATA)]);
+    files[0]["annotations"] = json!({"produced": sha256(BYTES)});
+    files[1]["annotations"] = json!({"produced": sha256(DATA)});
+    let elsewhere = json!({"uri": "git+https://example.com/app", "digest": {"sha256": sha256(b"another source")}});
+    let body = json!({"outcome": "identical", "independence": "third-party", "source": elsewhere});
+    let other = world.event("rebuilder-one", "rebuild", files, body, json!({}));
+    drill.bundle("rebuild-of-another-source", short(&world, &[release.plain(), vec![other]].concat()));
+    drill.case(
+        Case::plain(
+            "rebuild-of-another-source",
+            "rebuild.pending",
+            "the same files, made from a source that was not the build's",
+        )
+        .trust("one-rebuild")
+        .bundle("rebuild-of-another-source"),
+    );
     drill.case(
         Case::plain(
             "rebuild-of-one-file",
@@ -295,6 +312,17 @@ fn verdicts(drill: &mut Drill, release: &Release) {
     });
     drill.bundle("verdict-failed", failed);
     drill.bundle("verdict-mended", mended);
+    let mut world = release.world.clone();
+    let said = [verdict(&mut world, 1, "FAILED", release.update), verdict(&mut world, 3, "PASSED", release.update)];
+    drill.bundle("verdict-of-no-epoch", short(&world, &[release.plain(), said.to_vec()].concat()));
+    drill.case(
+        Case::plain(
+            "verdict-of-no-epoch",
+            "verdict.failed",
+            "a later PASSED of an epoch that nobody knows takes no FAILED back",
+        )
+        .bundle("verdict-of-no-epoch"),
+    );
     drill.case(
         Case::plain(
             "verdict-failed",
