@@ -223,14 +223,22 @@ impl<'a> Watch<'a> {
             let bytes = read_one(source, "checkpoint".into(), CHECKPOINT_BYTES_MAX)?
                 .ok_or_else(|| Failure::new(Exit::Unreachable, "log.checkpoint", "the log shows no checkpoint"))?;
             let head = Head::read(bytes, self.ground.pins, Some(now))?;
-            if let Some(short) = head.witnessed.short {
+            if let Some(short) = &head.witnessed.short {
+                // What the log signed convicts it without anybody beside it; that it cannot be compared now does not.
+                for remembered in [&self.head, &self.seen].into_iter().flatten() {
+                    if let Ok(Some(finding)) = contradiction(source, remembered, &head)
+                        && finding.code == "log.fork"
+                    {
+                        return Err(self.contradicted(source, remembered, &head, &finding)?);
+                    }
+                }
                 return Err(Failure::new(
                     Exit::NotYet,
                     "quorum",
                     "too few witnesses have signed the log's checkpoint so far",
                 )
                 .side("log", self.ground.origin)
-                .side("reason", short.reason)
+                .side("reason", &short.reason)
                 .now("run it again later; nothing was missed: the watch goes on where it is"));
             }
             let before = [&self.head, &self.seen].into_iter().flatten();

@@ -675,6 +675,28 @@ fn too_few_witnesses_are_waited_for() {
 }
 
 #[test]
+fn a_fork_that_the_log_alone_signed_is_one_and_what_merely_waits_is_not() {
+    let (world, desk) = (eventful(), Desk::new());
+    desk.begin(&world);
+    desk.got.alerts.borrow_mut().clear();
+    let alone = |change: fn(&mut Vec<Vec<u8>>)| {
+        let before = world.leaves.borrow().clone();
+        change(&mut world.leaves.borrow_mut());
+        let mut memory = Memory::of(&world.leaves.borrow());
+        memory.objects.insert("checkpoint".into(), world.note(Some(Bend::NoWitness)));
+        *world.leaves.borrow_mut() = before;
+        desk.run(&world, &memory, None, &[NOW])
+    };
+    refused(alone(|leaves| leaves.push(leaves[2].clone())), Exit::NotYet, "quorum");
+    refused(alone(|leaves| leaves.truncate(4)), Exit::NotYet, "quorum");
+    assert_eq!(desk.got.codes().len(), 0);
+    refused(alone(|leaves| leaves[3] = leaves[2].clone()), Exit::Misbehaved, "log.fork");
+    refused(alone(|leaves| leaves.insert(3, leaves[2].clone())), Exit::Misbehaved, "log.fork");
+    assert_eq!(desk.got.codes(), ["log.fork", "log.fork"]);
+    assert!(desk.evidence().iter().any(|name| name.starts_with("received-")), "{:?}", desk.evidence());
+}
+
+#[test]
 fn another_log_is_not_watched_under_the_same_pins() {
     let (world, desk) = (World::new(), Desk::new());
     let other = World::access();
