@@ -6,9 +6,10 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest as _, Sha256};
 use vitrine_spec::checkpoint::Origin;
-use vitrine_spec::floor::Floor;
+use vitrine_spec::floor::{Floor, Raise};
 use vitrine_spec::hash::Hash;
 use vitrine_spec::limits::{FLOOR_BYTES_MAX, RELEASE_BYTES_MAX, TLOG_PROOF_BYTES_MAX, WATCHED_BYTES_MAX};
 use vitrine_spec::trust::TrustFile;
@@ -74,14 +75,26 @@ fn judge(args: &Args) -> Result<Verdict, Failure> {
     let floor = args.floor.as_deref().map(|path| load_floor(path, &pins)).transpose()?;
     let (proofs, bundles) = evidence(&args.file, &args.proofs, &args.bundles)?;
     let verdict = judge_file(&args.file, &proofs, &bundles, &pins, now, floor.as_ref(), watched.as_ref())?;
-    if let (Some(path), Some(mut floor), Some(raise)) = (&args.floor, floor, &verdict.raise) {
-        let before = floor.clone();
-        floor.raise(raise);
-        if floor != before {
-            files::replace(path, floor.print().as_bytes())?;
-        }
+    if let (Some(path), Some(raise)) = (&args.floor, &verdict.raise) {
+        raise_floor(path, &pins, raise)?;
     }
     Ok(verdict)
+}
+
+/// Raises the floor in a file, from what stands there now: another run may have raised it since it was judged by.
+fn raise_floor(path: &Path, pins: &Pins, raise: &Raise) -> Result<(), Failure> {
+    let lock = files::beside(path, "lock");
+    let locked = File::options().create(true).truncate(false).write(true).open(&lock).and_then(|file| {
+        flock(&file, FlockOperation::LockExclusive)?;
+        Ok(file)
+    });
+    let _locked = locked.map_err(|error| {
+        Failure::usage("file.write", "the floor cannot be raised").side("file", lock.display()).side("system", error)
+    })?;
+    let before = load_floor(path, pins)?;
+    let mut floor = before.clone();
+    floor.raise(raise);
+    if floor == before { Ok(()) } else { files::replace(path, floor.print().as_bytes()) }
 }
 
 /// A file of evidence: its path, for messages, and its bytes.
@@ -148,7 +161,7 @@ pub fn load_floor(path: &Path, pins: &Pins) -> Result<Floor, Failure> {
             .side("file", path.display())
             .side("reason", reason)
     };
-    if !path.exists() {
+    if !path.try_exists().map_err(|error| malformed(error.to_string()))? {
         let origin = Origin::new(&pins.trust().origin).map_err(|error| malformed(error.to_string()))?;
         return Ok(Floor::nothing(origin));
     }
@@ -292,6 +305,46 @@ mod tests {
             let args = args(file, trust);
             assert_eq!(judge(&args).unwrap().code, Code::ProofMalformed, "{length}");
         }
+    }
+
+    #[test]
+    fn a_floor_loses_nothing_to_runs_beside_each_other() {
+        // [V-44]
+        let dir = tempfile::tempdir().unwrap();
+        let world = crate::world::World::new();
+        let trust = format!(
+            "charter = \"{}\"\norigin = \"{}\"\nlog_keys = \"ed\"\n",
+            crate::world::charter_event().id().hex(),
+            crate::world::ORIGIN
+        );
+        let trust = TrustFile::parse(&trust).unwrap();
+        let pins = Pins::new(world.policy(), trust, Witnessing::Required).unwrap();
+        let (path, stable) = (dir.path().join("floor"), vitrine_spec::words::Name::new("stable").unwrap());
+        let raise = |package: &str, release_seq: u64| Raise {
+            size: vitrine_spec::tree::TreeSize::new(release_seq),
+            root: Hash::of(&release_seq.to_be_bytes()),
+            package_id: package.into(),
+            channel: stable.clone(),
+            release_seq,
+        };
+        std::thread::scope(|scope| {
+            for run in 0..8 {
+                let (path, pins, raise) = (&path, &pins, &raise);
+                scope.spawn(move || {
+                    for release in [9, 3] {
+                        raise_floor(path, pins, &raise(&format!("app-{run}"), release)).unwrap();
+                    }
+                });
+            }
+        });
+        let floor = load_floor(&path, &pins).unwrap();
+        for run in 0..8 {
+            assert_eq!(floor.release(&format!("app-{run}"), &stable), Some(9));
+        }
+        assert_eq!(floor.size.get(), 9);
+        // What cannot be looked at is no floor that is missing.
+        std::fs::write(dir.path().join("a"), b"").unwrap();
+        assert_eq!(load_floor(&dir.path().join("a/floor"), &pins).unwrap_err().code, "floor.malformed");
     }
 
     #[test]
