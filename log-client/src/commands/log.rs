@@ -9,6 +9,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
 use vitrine_spec::body::issuer::Chained;
+use vitrine_spec::envelope::{EventId, Sig, pae};
 use vitrine_spec::event::Event;
 use vitrine_spec::hash::Hash;
 use vitrine_spec::json::Value;
@@ -225,11 +226,11 @@ impl<R: Remote, C: Clock> Job<'_, R, C> {
     fn run(&self, spool: &Spool, url: &str, out: &Out) -> Result<Report, Failure> {
         let opened = self.opening(Some(&self.kept_opening(spool, url)))?;
         let wanted = self.wanted(&opened)?;
-        if let Some((found, path)) = self.there(&wanted) {
+        if let Some((found, path)) = self.there(&wanted, &opened) {
             return Ok(self.done(&wanted, &opened, &Ended::before(&found), &path, out));
         }
         let waiting = waiting(spool, url, &wanted)?;
-        let logged = self.logged(&wanted)?;
+        let logged = self.logged(&wanted, &opened)?;
         let (record, unknown) = match (logged, waiting) {
             (Logged::Already(found), waiting) => {
                 self.keep_builds(&self.builds_of(&found)?)?;
@@ -269,16 +270,26 @@ impl<R: Remote, C: Clock> Job<'_, R, C> {
     }
 
     /// The event in a proof that lies beside the file already, with everything that belongs to it.
-    fn there(&self, wanted: &Wanted) -> Option<(Found, PathBuf)> {
+    fn there(&self, wanted: &Wanted, opened: &Opened) -> Option<(Found, PathBuf)> {
         let (own, build) = (self.proof_path(), self.build_path(0));
-        let is = |event: &Event| wanted.is(event);
+        let is = |event: &Event| wanted.is(event) && self.is_signed(event, opened);
         if wanted.kind == Kind::Build {
             // An update that was logged since has put its build's proof aside.
             let paths = if self.args.proof.is_some() { vec![own] } else { vec![own, build] };
             return paths.into_iter().find_map(|path| self.beside(&path, is).map(|found| (found, path)));
         }
         let found = self.beside(&own, is)?;
-        (self.releases(&found) == 0 || build.exists()).then_some((found, own))
+        let refs = found.event.statement.header.refs_of(Rel::Releases);
+        let named: Vec<EventId> = refs.filter(|named| named.origin.is_none()).map(|named| named.event_id).collect();
+        let there = |at: usize| self.beside(&self.build_path(at), |build| named.contains(&build.id)).is_some();
+        (0..named.len()).all(there).then_some((found, own))
+    }
+
+    /// Whether this job's key signed it: an answer may show what was never signed. Of an earlier key nothing is known here.
+    fn is_signed(&self, event: &Event, opened: &Opened) -> bool {
+        let (own, message) = (self.key.vkey(), pae(&event.envelope.payload));
+        let signed = |by: &Sig| by.keyid == own.keyid() && own.verify(&message, &by.sig);
+        event.statement.header.epoch < opened.epoch || event.envelope.signatures.iter().any(signed)
     }
 
     /// Sends what is in the spool, and this record.
@@ -414,12 +425,13 @@ impl<R: Remote, C: Clock> Job<'_, R, C> {
     }
 
     /// What the log has, as often as it takes to hear it.
-    fn logged(&self, wanted: &Wanted) -> Result<Logged, Failure> {
+    fn logged(&self, wanted: &Wanted, opened: &Opened) -> Result<Logged, Failure> {
         let mut attempt = 0;
         loop {
             let why = match found::by_sha256(self.remote, self.policy, &wanted.sha256, self.clock.now()) {
                 Ok((found, _)) => {
-                    if let Some(already) = found.iter().find(|found| wanted.is(&found.event)) {
+                    let own = |found: &&Found| wanted.is(&found.event) && self.is_signed(&found.event, opened);
+                    if let Some(already) = found.iter().find(own) {
                         return Ok(Logged::Already(Box::new(already.clone())));
                     }
                     return Ok(Logged::Not(found.into_iter().filter(|one| wanted.is_built_by(&one.event)).collect()));
@@ -458,10 +470,6 @@ impl<R: Remote, C: Clock> Job<'_, R, C> {
             }
         }
         Ok(builds)
-    }
-
-    fn releases(&self, update: &Found) -> usize {
-        update.event.statement.header.refs_of(Rel::Releases).count()
     }
 
     /// Writes the proofs of the builds of an update, which a verifier asks for too.
@@ -622,7 +630,7 @@ impl<R: Remote, C: Clock> Job<'_, R, C> {
     fn dry_run(&self, log: &Log, out: &Out) -> Result<Exit, Failure> {
         let opened = self.opening(None)?;
         let wanted = self.wanted(&opened)?;
-        let builds = match self.logged(&wanted)? {
+        let builds = match self.logged(&wanted, &opened)? {
             Logged::Already(found) => {
                 let reason = format!("{} is logged already as entry {}", self.what(&wanted), found.logged.index);
                 return Ok(out.report(&Report::done("log.logged", reason).with("index", found.logged.index.get())));
