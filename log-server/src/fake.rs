@@ -337,6 +337,27 @@ impl Actor {
         self.event("issuer-open", subject, header, body, &[operator])
     }
 
+    /// The event that opens it with these types and what belongs to them.
+    pub(crate) fn open_with(&mut self, operator: &Actor, types: Value, more: Value) -> Value {
+        let vkey = self.seed.vkey();
+        let subject = json!([{"digest": {"sha256": Hash::of(vkey.public()).hex()}}]);
+        let header = self.header(true, 0, &[operator]);
+        let mut body = json!({"vkey": vkey.to_string(), "types": types, "heartbeat_s": 3600, "jurisdiction": "CH"});
+        for (name, value) in more.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        self.event("issuer-open", subject, header, body, &[operator])
+    }
+
+    /// Any event that nobody else signs; `nonce` makes one that is in no chain.
+    pub(crate) fn say(&mut self, kind: &str, nonce: Option<u64>, subject: Value, refs: Value, body: Value) -> Value {
+        let mut header = self.header(nonce.is_none(), nonce.unwrap_or(0), &[]);
+        if refs.as_array().is_some_and(|refs| !refs.is_empty()) {
+            header["refs"] = refs;
+        }
+        self.event(kind, subject, header, body, &[])
+    }
+
     /// The event that opens it, for accesses at one site.
     pub(crate) fn open_gateway(&mut self, operator: &Actor) -> Value {
         let vkey = self.seed.vkey();
@@ -505,8 +526,8 @@ fn charter_body(keys: &LogKeys, operator: &Actor, supervisor: &Actor) -> Value {
         "operator": role(&operator.seed), "supervisor": role(&supervisor.seed), "vault": role(keys.vault()),
         "readers": readers,
         "types": [
-            "access", "build", "charter", "code-review", "erasure", "heartbeat", "incident", "issuer-close", "issuer-open",
-            "rebuild", "update",
+            "access", "build", "charter", "code-review", "correction", "erasure", "heartbeat", "incident", "issuer-close",
+            "issuer-open", "rebuild", "update", "verdict",
         ],
         "raw": false, "sites": [{"code": "CH-ZH-1", "name": "Zurich"}], "cosign": {}, "built_here_only": false,
     })

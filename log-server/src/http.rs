@@ -10,6 +10,7 @@ mod lookups;
 mod reads;
 mod submit;
 mod attachments;
+mod bundle;
 mod sealed;
 mod explore;
 mod document;
@@ -147,6 +148,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(lookups::consistency))
         .routes(routes!(lookups::event))
         .routes(routes!(lookups::lookup))
+        .routes(routes!(bundle::get))
         .routes(routes!(submit::events))
         .routes(routes!(attachments::get, attachments::put))
         .routes(routes!(sealed::records))
@@ -220,6 +222,8 @@ const OCTETS: &str = "application/octet-stream";
 const JSON: &str = "application/json";
 /// What never changes under its path (C2SP tlog-tiles).
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
+/// What stays true when it is older, and is better newer.
+const MINUTE: &str = "public, max-age=60";
 /// What changes with every checkpoint.
 const BRIEF: &str = "no-cache";
 

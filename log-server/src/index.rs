@@ -5,7 +5,7 @@
 //! database does (errors, panics, lost or changed records), and each ends in a rebuild from the leaves.
 //! Not here: what may be answered from it (`http`), and any object that the log needs to be whole.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -23,6 +23,7 @@ use vitrine_spec::event::Event;
 use vitrine_spec::hash::Hash;
 use vitrine_spec::proof::BuildError;
 use vitrine_spec::state::{Effects, State};
+use vitrine_spec::statement::{Digests, Kind};
 use vitrine_spec::tiles::BundleId;
 use vitrine_spec::tree::{LeafIndex, TreeSize};
 
@@ -35,7 +36,8 @@ use crate::reader::{ReadError, Reader};
 use crate::stop::Stop;
 pub use browse::{Products, Version, product_of};
 use records::{
-    ATTACHMENT, DIGEST, EMPTY, ERASED, ID, META, Meta, PURL, Runs, STATE, index_of, last_run, prefixed, said, scan,
+    ATTACHMENT, DIGEST, EMPTY, ERASED, ID, META, Meta, PURL, Runs, STATE, beside, index_of, last_run, prefixed, said,
+    scan,
 };
 
 mod records;
@@ -282,6 +284,11 @@ impl Index {
                         changes.insert(prefixed(DIGEST, &[digest.as_bytes(), &at]), Vec::new());
                     }
                 }
+                for element in &event.statement.subject {
+                    for key in beside(event.statement.kind, &element.digest) {
+                        changes.insert([key.as_slice(), &at].concat(), Vec::new());
+                    }
+                }
                 for attachment in &event.statement.attachments {
                     let key = prefixed(ATTACHMENT, &[attachment.sha256.as_bytes()]);
                     if db.get(&key).map_err(said)?.is_none() {
@@ -413,6 +420,38 @@ impl Index {
     /// Indices of the events that have this purl, ascending, at most `LOOKUP_HITS_MAX`.
     pub fn by_purl(&self, purl: &str) -> Result<Vec<LeafIndex>, IndexError> {
         self.indices(prefixed(PURL, &[purl.as_bytes(), &[0]]))
+    }
+
+    /// The events of a type below `size` that share a digest with these as a subject, newest first, at most `most`; of a type
+    /// that no bundle finds by digest there are none [B-5].
+    pub fn beside(
+        &self,
+        kind: Kind,
+        digests: &Digests,
+        size: TreeSize,
+        most: usize,
+    ) -> Result<Vec<Logged>, IndexError> {
+        let mut found: BTreeSet<LeafIndex> = BTreeSet::new();
+        self.condemning(|| {
+            for prefix in beside(kind, digests) {
+                let end = [prefix.as_slice(), &size.get().to_be_bytes()].concat();
+                for record in self.shared.db.range(prefix.clone()..end).rev().take(most) {
+                    let (key, _) = record.map_err(said)?;
+                    found.insert(key.get(prefix.len()..).and_then(index_of).ok_or("a record whose key is too short")?);
+                }
+            }
+            Ok(())
+        })?;
+        let events = found.into_iter().rev().take(most).map(|index| {
+            let logged = self.event(index)?;
+            let statement = &logged.event.statement;
+            let shares = statement.subject.iter().any(|element| element.digest.shares_one_with(digests));
+            if statement.kind == kind && shares {
+                return Ok(logged);
+            }
+            Err(self.condemn(format!("entry {index} is not a {kind} of what it is indexed by")))
+        });
+        events.collect()
     }
 
     /// The first event that names an attachment with this digest.

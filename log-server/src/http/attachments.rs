@@ -126,7 +126,8 @@ fn problem(error: PutError) -> Problem {
     }
 }
 
-fn digest(name: &str) -> Result<Hash, Problem> {
+/// The digest that is a part of a path.
+pub(super) fn digest(name: &str) -> Result<Hash, Problem> {
     let none = || Problem::not_found(format!("`{name}` is no SHA-256 of 64 lowercase hexadecimal digits")).no_store();
     Hash::from_hex(name).map_err(|_| none())
 }

@@ -267,6 +267,8 @@ refusals! {
         "503" = "too many reads wait already, or the server is starting: the index is not open or not caught up";
     /// There may be nothing.
     NotFound: "404" = "nothing there, or not published yet";
+    /// A bundle holds so much and no more.
+    Full: "422" = "`bundle-full`: more entries stand behind the file than a bundle holds";
     /// The request may be none of the interface.
     Wrong: "400" = "no such request: the detail says what is taken";
     /// What a submission may answer: every status of spec/docs/75-refusals.md.

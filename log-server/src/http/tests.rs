@@ -36,6 +36,7 @@ use crate::view::{self, View};
 use crate::witnesses::{self, Witnesses};
 use crate::writer::{self, Wake, Writer};
 
+mod bundles;
 mod described;
 mod documents;
 mod explored;

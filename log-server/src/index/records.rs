@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use vitrine_spec::hash::Hash;
 use vitrine_spec::state::State;
+use vitrine_spec::statement::{Digests, Kind};
 use vitrine_spec::tree::{LeafIndex, TreeSize};
 
 /// The record that says what the others cover.
@@ -24,9 +25,11 @@ pub(super) const PURL: u8 = b'u';
 pub(super) const ATTACHMENT: u8 = b'a';
 /// index of an event whose sealed record is erased ‖ index of the erasure.
 pub(super) const ERASED: u8 = b'x';
+/// type ‖ algorithm ‖ digest of a subject ‖ index, of the types that a bundle is made of.
+const BESIDE: u8 = b'b';
 
 /// First byte of the meta record; another one means another program wrote it.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 const META_BYTES: usize = 1 + 8 + 32 + 8 + 16;
 
 /// What the index covers, and a sum over its records that tells a lost or changed one.
@@ -190,6 +193,26 @@ fn read_run(prefix: &[u8], key: &[u8], value: &[u8]) -> Result<Run, String> {
         }
         _ => Err("a record of a run that is none".to_owned()),
     }
+}
+
+/// The beginnings of the records by which events of a type are found whose subject has one of these digests; none for a type
+/// of which no bundle is made by digest.
+pub(super) fn beside(kind: Kind, digests: &Digests) -> Vec<Vec<u8>> {
+    let letter = match kind {
+        Kind::Charter => b'c',
+        Kind::Rebuild => b'r',
+        Kind::CodeReview => b'v',
+        Kind::Update => b'u',
+        Kind::UpdateRevoke => b'x',
+        Kind::Verdict => b'j',
+        Kind::Correction => b'k',
+        _ => return Vec::new(),
+    };
+    let sha256 = digests.sha256.iter().map(|digest| (b's', digest.as_bytes().as_slice()));
+    let commit = digests.git_commit.iter().map(|digest| (b'g', digest.as_bytes()));
+    let tree = digests.git_tree.iter().map(|digest| (b't', digest.as_bytes()));
+    let all = sha256.chain(commit).chain(tree);
+    all.map(|(algorithm, digest)| prefixed(BESIDE, &[&[letter, algorithm], digest])).collect()
 }
 
 pub(super) fn index_of(bytes: &[u8]) -> Option<LeafIndex> {

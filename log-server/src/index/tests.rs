@@ -9,6 +9,7 @@ use vitrine_spec::admission::Query;
 use vitrine_spec::envelope::{Envelope, EventId, Submission};
 use vitrine_spec::hash::Hash;
 use vitrine_spec::state::State;
+use vitrine_spec::statement::Kind;
 use vitrine_spec::tree::{LeafIndex, TreeSize};
 use vitrine_spec::words::Name;
 
@@ -170,6 +171,11 @@ impl World {
             }
             for digest in event.statement.subject_sha256() {
                 assert_ne!(index.by_digest(&digest).unwrap().contains(&at), sealed);
+            }
+            for element in &event.statement.subject {
+                let found = index.beside(event.statement.kind, &element.digest, size, 10).unwrap();
+                let indexed = event.statement.kind == Kind::Charter;
+                assert_eq!(found.iter().any(|logged| logged.index == at), indexed, "{at}");
             }
             if let Some(purl) = event.statement.purl() {
                 assert_eq!(index.by_purl(purl).unwrap(), [at]);
@@ -377,6 +383,7 @@ fn a_record_that_is_lost_changed_or_added_is_noticed() {
         (b'm', "remove"),
         (b'x', "remove"),
         (b'a', "change"),
+        (b'b', "remove"),
     ] {
         let db = open_sled(&sled::Config::default().path(world.data().join("index"))).unwrap();
         let (key, mut value) =

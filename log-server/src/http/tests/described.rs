@@ -68,7 +68,10 @@ async fn every_refusal_is_told_and_is_a_problem_document() {
         assert!(responses.keys().any(|status| status.starts_with('2')), "{at} never succeeds");
         for (status, response) in responses {
             assert!(response["description"].as_str().is_some_and(|text| text.len() > 5), "{at} {status}");
-            let content = response["content"].as_object().unwrap();
+            let Some(content) = response["content"].as_object() else {
+                assert_eq!(status, "304", "{at} has no body");
+                continue;
+            };
             if status.starts_with(['4', '5']) && content.get("application/json").is_none() {
                 assert_eq!(content.contains_key("text/html"), operation["tags"][0] == "explore", "{at} {status}");
                 let schema = &content["application/problem+json"]["schema"]["$ref"];
