@@ -118,7 +118,12 @@ impl Reading<'_> {
         let (size, root) = (checkpoint.size(), *checkpoint.root());
         let envelope = Envelope::parse_leaf(leaf).map_err(unreadable)?;
         let event = read_event(envelope, checkpoint.origin())?;
-        let same = |known: &Proven| known.index == index && known.event.id == event.id && known.root == root;
+        let same = |known: &Proven| {
+            known.index == index
+                && known.event.id == event.id
+                && known.root == root
+                && known.witnessed.short == witnessed.short
+        };
         if !self.proven.iter().any(same) {
             let (name, witnessed) = (name.to_string(), witnessed.clone());
             self.proven.push(Proven { name, index, event, size, root, witnessed, unknown_signers: Vec::new() });

@@ -59,6 +59,21 @@ fn a_bundle_says_what_its_proofs_say() {
 }
 
 #[test]
+fn a_checkpoint_short_of_the_quorum_is_said_though_another_shows_the_same() {
+    // [V-11] [V-15]
+    let log = log();
+    let all = [log.build, log.update];
+    let good = log.world.bundle(&all);
+    let short = log.world.bundle_in(&all, &log.world.checkpoint(&[KeyKind::Ed25519, KeyKind::MlDsa44], &TWO[..1]));
+    let pins = Trust::default().pins();
+    for order in [[&good, &short], [&short, &good]] {
+        let bundles = order.map(|bytes| Proof { name: "b", bytes });
+        let question = Question { bundles: &bundles, ..Question::new(file(), &[], &pins, Some(NOW)) };
+        assert_code(&verify_update(&question), Code::Quorum, &[]);
+    }
+}
+
+#[test]
 fn a_bundle_that_does_not_hold_is_refused_whatever_else_is_given() {
     // [V-11] [V-14] [B-4]
     let log = log();
