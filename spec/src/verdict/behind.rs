@@ -247,7 +247,7 @@ impl<'a> Case<'a> {
                 parties.iter().copied().filter(|party| identical.contains(&(sha256, *party))).collect();
             if got.len() as u64 >= stream.rebuilds {
                 account.checked(format!(
-                    "rebuild: {} was rebuilt identically by {}, {} of {} are asked for",
+                    "rebuild: {} was rebuilt identically by {}; at least {} asked for, of {} who count",
                     name_of(file),
                     got.join(", "),
                     stream.rebuilds,
