@@ -201,7 +201,10 @@ fn a_quorum_of_rebuilds_is_reached_waited_for_or_lost() {
     let verdict = code(&both, "rebuilds = 2\n");
     assert_code(&verdict, Code::Verified, &[]);
     assert!(
-        has(&verdict.checked, "rebuild: app.deb was rebuilt identically by rebuilder, rebuilder2; at least 2 asked for, of 2 who count"),
+        has(
+            &verdict.checked,
+            "rebuild: app.deb was rebuilt identically by rebuilder, rebuilder2; at least 2 asked for, of 2 who count"
+        ),
         "{verdict:#?}"
     );
     // One issuer twice is one issuer.
