@@ -4,9 +4,10 @@
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use vitrine_spec::envelope::EventId;
+use vitrine_spec::envelope::{EventId, Sig, pae};
 use vitrine_spec::event::Event;
 use vitrine_spec::hash::{Hash, leaf_hash};
+use vitrine_spec::key::Vkey;
 use vitrine_spec::policy::Policy;
 use vitrine_spec::text::unb64;
 use vitrine_spec::tlog_proof::TlogProof;
@@ -58,6 +59,20 @@ impl Entry {
         let proof = TlogProof { extra: Some(leaf), index, hashes, checkpoint: note.as_bytes().to_vec() };
         of_proof(policy, proof, now)
     }
+}
+
+impl Found {
+    /// Whether this key signed it: a log can show under an issuer's name what its key never signed.
+    pub fn is_signed_by(&self, vkey: &Vkey) -> bool {
+        is_signed_by(&self.event, vkey)
+    }
+}
+
+/// The same of an event.
+pub fn is_signed_by(event: &Event, vkey: &Vkey) -> bool {
+    let message = pae(&event.envelope.payload);
+    let signed = |by: &Sig| by.keyid == vkey.keyid() && vkey.verify(&message, &by.sig);
+    event.envelope.signatures.iter().any(signed)
 }
 
 fn of_proof(policy: &Policy, proof: TlogProof, now: u64) -> Result<Found, Failure> {

@@ -363,6 +363,12 @@ impl World {
         self.append(&event.leaf()).unwrap()
     }
 
+    /// Shows an entry that no log would take.
+    pub(crate) fn show(&self, leaf: &[u8]) {
+        self.leaves.borrow_mut().push(leaf.to_vec());
+        self.events.borrow_mut().push(Arc::new(Event::read_leaf(leaf).unwrap()));
+    }
+
     /// A log that takes accesses, with two readers and the issuer `gateway` at one site.
     pub(crate) fn access() -> World {
         let world = World::empty();

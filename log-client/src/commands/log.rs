@@ -9,7 +9,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
 use vitrine_spec::body::issuer::Chained;
-use vitrine_spec::envelope::{EventId, Sig, pae};
+use vitrine_spec::envelope::EventId;
 use vitrine_spec::event::Event;
 use vitrine_spec::hash::Hash;
 use vitrine_spec::json::Value;
@@ -287,9 +287,7 @@ impl<R: Remote, C: Clock> Job<'_, R, C> {
 
     /// Whether this job's key signed it: an answer may show what was never signed. Of an earlier key nothing is known here.
     fn is_signed(&self, event: &Event, opened: &Opened) -> bool {
-        let (own, message) = (self.key.vkey(), pae(&event.envelope.payload));
-        let signed = |by: &Sig| by.keyid == own.keyid() && own.verify(&message, &by.sig);
-        event.statement.header.epoch < opened.epoch || event.envelope.signatures.iter().any(signed)
+        event.statement.header.epoch < opened.epoch || found::is_signed_by(event, &self.key.vkey())
     }
 
     /// Sends what is in the spool, and this record.

@@ -385,7 +385,7 @@ impl<R: Remote> Maker<'_, R> {
         };
         // What the log leaves out here is logged a second time, which changes nothing.
         let (events, _) = found::by_sha256(self.remote, self.policy, &sha256, self.now)?;
-        let (mut same, mut other) = (None, Vec::new());
+        let ((mut same, mut other), own) = ((None, Vec::new()), self.key.vkey());
         for found in events {
             let header = &found.event.statement.header;
             let Body::Rebuild(rebuild) = &found.event.statement.body else { continue };
@@ -394,7 +394,7 @@ impl<R: Remote> Maker<'_, R> {
                 continue;
             }
             match EventFile::of(found.event.envelope.clone()) {
-                Ok(logged) if content(&logged) == content(event) => same = Some(found),
+                Ok(logged) if content(&logged) == content(event) && found.is_signed_by(&own) => same = Some(found),
                 Ok(_) | Err(_) => other.push((found.logged.index, rebuild.outcome.name())),
             }
         }

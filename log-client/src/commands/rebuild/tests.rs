@@ -187,6 +187,20 @@ fn a_second_run_finds_what_the_first_one_logged() {
 }
 
 #[test]
+fn what_a_log_shows_under_another_s_name_is_not_what_was_said() {
+    let desk = Desk::new();
+    let (app, lib) = (desk.write("app", b"the app"), desk.write("lib", b"the lib"));
+    let more = ["--produced", app.as_str(), "--produced", lib.as_str()];
+    let plan = desk.plan(&more).unwrap();
+    let mut forged = desk.plan(&more).unwrap().event;
+    forged.sign(&event_key("farm")).unwrap();
+    desk.world.show(&forged.leaf());
+    assert!(desk.plan(&more).unwrap().logged.is_none());
+    desk.deliver(&plan).unwrap();
+    assert!(desk.plan(&more).unwrap().logged.is_some());
+}
+
+#[test]
 fn a_run_that_was_stopped_sends_the_same_bytes_again() {
     let desk = Desk::new();
     let (app, lib) = (desk.write("app", b"the app"), desk.write("lib", b"the lib"));
