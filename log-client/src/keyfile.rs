@@ -194,19 +194,23 @@ fn read_private(path: &Path) -> Result<String, Failure> {
     if !metadata.is_file() {
         return Err(malformed(path, "it is not a plain file"));
     }
-    let mode = metadata.mode() & 0o7777;
-    if mode & 0o077 != 0 {
-        return Err(Failure::usage("key.mode", "others can read or write this private key")
-            .side("file", path.display())
-            .side("mode", format!("{mode:04o}"))
-            .side("needed", "0600")
-            .now(format!("chmod 600 {}; if others may have read it, make a new key instead", path.display())));
-    }
     keep_memory(path)?;
     let mut text = String::new();
     file.take(KEY_FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| malformed(path, &error.to_string()))?;
     if text.len() as u64 > KEY_FILE_BYTES_MAX {
         return Err(malformed(path, "it is longer than a key file can be"));
+    }
+    let mode = metadata.mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        // The mode of what is no key at all is not what is wrong.
+        if !text.starts_with("PRIVATE+KEY+") {
+            return Err(malformed(path, "it does not begin with PRIVATE+KEY+"));
+        }
+        return Err(Failure::usage("key.mode", "others can read or write this private key")
+            .side("file", path.display())
+            .side("mode", format!("{mode:04o}"))
+            .side("needed", "0600")
+            .now(format!("chmod 600 {}; if others may have read it, make a new key instead", path.display())));
     }
     Ok(text)
 }
@@ -236,6 +240,8 @@ mod tests {
             assert_eq!(failure.code, "key.mode", "{mode:o}");
             assert!(failure.to_string().contains(&format!("{mode:04o}")), "{failure}");
         }
+        fs::write(&path, "log example.com/log+1a2b3c4d+AQ==\n").unwrap();
+        assert_eq!(read(&path).unwrap_err().code, "key.malformed", "nobody is told to protect a policy");
     }
 
     #[cfg(target_os = "linux")]
