@@ -499,6 +499,7 @@ fn develop(args: &Dev, json: bool) -> Result<u8, Failed> {
             dev::ISSUER,
             dev::ACCESS
         ));
+        say(&format!("in a browser: {}/", ready.url));
         say(&format!("\nType next, in another terminal:\n  {}\n", ready.next.join("\n  ")));
         say("Ctrl-C ends the log and its witnesses; the same command goes on where it was.");
     };

@@ -84,9 +84,18 @@ pub async fn ask(url: &str) -> Result<Status, String> {
     Ok(Status { readiness, checkpoint: text.lines().map(str::to_owned).collect(), signers: names })
 }
 
+/// What is behind an error: the outermost one says the address again and no reason.
+fn innermost(error: &reqwest::Error) -> String {
+    let mut error: &dyn std::error::Error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
+
 /// The body of an answer 200, or of the 503 with which `/readyz` says what it waits for.
 async fn get(client: &reqwest::Client, url: &str) -> Result<String, String> {
-    let mut response = client.get(url).send().await.map_err(|error| format!("{url}: {error}"))?;
+    let mut response = client.get(url).send().await.map_err(|error| format!("{url}: {}", innermost(&error)))?;
     let status = response.status().as_u16();
     if !(status == 200 || status == 503 && url.ends_with("/readyz")) {
         return Err(format!("{url}: status {status}, 200 is expected"));
@@ -102,8 +111,17 @@ async fn get(client: &reqwest::Client, url: &str) -> Result<String, String> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_cannot_be_reached_is_named_with_the_reason() {
+        // Bound and dropped: nobody listens there.
+        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let error = ask(&format!("http://{address}")).await.unwrap_err();
+        assert!(error.starts_with(&format!("http://{address}/readyz: ")) && error.contains("refused"), "{error}");
+    }
 
     #[test]
     fn both_sides_and_the_missing_witness_are_shown() {

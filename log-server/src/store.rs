@@ -563,7 +563,10 @@ impl FolderLock {
             })
         };
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o644).open(&path);
-        let file = file.map_err(fail)?;
+        let file = file.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => LockError::Missing { folder: folder.display().to_string() },
+            _ => fail(error),
+        })?;
         match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(FolderLock { _file: file }),
             Err(error) if error == rustix::io::Errno::WOULDBLOCK => {
@@ -583,6 +586,12 @@ pub enum LockError {
         /// The folder.
         folder: String,
     },
+    /// There is no such folder.
+    #[error("{folder} is not there, so it holds no log: give the folder that `log-server init` made")]
+    Missing {
+        /// The folder.
+        folder: String,
+    },
     /// The lock file could not be opened or locked.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -593,6 +602,7 @@ impl LockError {
     pub fn stop(&self) -> Stop {
         match self {
             LockError::Held { .. } => Stop::FolderInUse,
+            LockError::Missing { .. } => Stop::LogEmpty,
             LockError::Store(error) => error.stop(),
         }
     }
@@ -649,6 +659,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let first = FolderLock::take(folder.path()).unwrap();
         assert!(matches!(FolderLock::take(folder.path()), Err(LockError::Held { .. })));
+        let missing = FolderLock::take(&folder.path().join("none")).unwrap_err();
+        assert_eq!(missing.stop(), Stop::LogEmpty, "{missing}");
         drop(first);
         FolderLock::take(folder.path()).unwrap();
     }
