@@ -155,7 +155,16 @@ pub fn trust_dir(given: Option<&Path>) -> Result<PathBuf, Failure> {
         }
     };
     if let Some(found) = candidates.iter().find(|dir| dir.is_dir()) {
-        return Ok(found.clone());
+        return match ["policy", "trust.toml"].iter().find(|name| !found.join(name).exists()) {
+            None => Ok(found.clone()),
+            Some(missing) => Err(Failure::usage(
+                "trust.missing",
+                "this is not a trust directory, and nothing is believed on first use",
+            )
+            .side("folder", found.display())
+            .side("it has no", missing)
+            .now("give the folder that `log-client trust init` wrote: it holds `policy` and `trust.toml`")),
+        };
     }
     let looked: Vec<String> = candidates.iter().map(|dir| dir.display().to_string()).collect();
     Err(Failure::usage("trust.missing", "there is no trust directory, and nothing is believed on first use")
@@ -178,6 +187,19 @@ mod tests {
         assert_eq!(mode(), 0o644);
         emit_private(Some(&path), b"x", &out).unwrap();
         assert_eq!(mode(), 0o600, "also in place of one that others could read");
+    }
+
+    #[test]
+    fn a_folder_without_both_files_is_no_trust_folder_and_says_which_is_missing() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, missing) in [("a", "policy"), ("policy", "trust.toml")] {
+            fs::write(dir.path().join(name), b"").unwrap();
+            let failure = trust_dir(Some(dir.path())).unwrap_err();
+            assert_eq!((failure.exit, failure.code.as_str()), (crate::exit::Exit::Usage, "trust.missing"));
+            assert!(failure.to_string().contains(missing), "{failure}");
+        }
+        fs::write(dir.path().join("trust.toml"), b"").unwrap();
+        assert_eq!(trust_dir(Some(dir.path())).unwrap(), dir.path());
     }
 
     #[test]
@@ -221,6 +243,5 @@ mod tests {
         let failure = trust_dir(Some(&dir.path().join("none"))).unwrap_err();
         assert_eq!(failure.exit, crate::exit::Exit::Usage);
         assert!(failure.now.unwrap().contains("trust init"));
-        assert_eq!(trust_dir(Some(dir.path())).unwrap(), dir.path());
     }
 }

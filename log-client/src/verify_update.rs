@@ -19,7 +19,7 @@ use vitrine_spec::watched::Watched;
 use crate::clock;
 use crate::exit::{Exit, Failure};
 use crate::files;
-use crate::limits::POLICY_FILE_BYTES_MAX;
+use crate::limits::{POLICY_FILE_BYTES_MAX, RELEASES_MAX};
 use crate::output::{Out, Report};
 use crate::policies;
 
@@ -40,7 +40,8 @@ pub struct Args {
     /// Folder with `policy` and `trust.toml` [default: /etc/vitrine, then the user's configuration folder]
     #[arg(long, value_name = "DIR")]
     trust: Option<PathBuf>,
-    /// A tlog-proof: of the update, and of its builds, rebuilds, reviews or revocation [default: FILE.tlog-proof, if there]
+    /// A tlog-proof: of the update, and of its builds, rebuilds, reviews or revocation [default: FILE.tlog-proof and
+    /// FILE.build.tlog-proof, if there]
     #[arg(long = "proof", value_name = "F.tlog-proof")]
     proofs: Vec<PathBuf>,
     /// A bundle: the update and what stands behind it in one file [default: FILE.vitrine, if there]
@@ -102,13 +103,19 @@ pub type Given = (String, Vec<u8>);
 
 /// The proofs and bundles of a file: those given, else those beside it, of which there is one at least.
 pub fn evidence(file: &Path, proofs: &[PathBuf], bundles: &[PathBuf]) -> Result<(Vec<Given>, Vec<Given>), Failure> {
-    let beside = [files::beside(file, "tlog-proof"), files::beside(file, "vitrine")];
     let (mut proofs, mut bundles) = (proofs.to_vec(), bundles.to_vec());
     if proofs.is_empty() && bundles.is_empty() {
-        let [proof, bundle] = &beside;
+        let (proof, bundle) = (&files::beside(file, "tlog-proof"), files::beside(file, "vitrine"));
         proofs.extend(proof.exists().then(|| proof.clone()));
+        // What `log` wrote there with the update's.
+        let builds =
+            (0..RELEASES_MAX).map(|at| files::beside(file, &build_ending(at))).take_while(|path| path.exists());
+        proofs.extend(builds);
         bundles.extend(bundle.exists().then(|| bundle.clone()));
         if proofs.is_empty() && bundles.is_empty() {
+            if file != Path::new("-") {
+                File::open(file).map_err(|error| unreadable(file, &error))?;
+            }
             return Err(Failure::usage("proof.none", "there is neither a proof nor a bundle of this file")
                 .side("proof", proof.display())
                 .side("bundle", bundle.display())
@@ -119,6 +126,11 @@ pub fn evidence(file: &Path, proofs: &[PathBuf], bundles: &[PathBuf]) -> Result<
         paths.iter().map(|path| Ok((path.display().to_string(), files::read_judged(path, most as u64)?))).collect()
     };
     Ok((read(&proofs, TLOG_PROOF_BYTES_MAX)?, read(&bundles, RELEASE_BYTES_MAX)?))
+}
+
+/// What the name of a proof ends in that lies beside a file, of its build number `at`.
+pub fn build_ending(at: usize) -> String {
+    if at == 0 { "build.tlog-proof".to_owned() } else { format!("build-{}.tlog-proof", at + 1) }
 }
 
 /// Hashes a file and asks the one question about it.
@@ -147,6 +159,12 @@ fn named(given: &[Given]) -> Vec<Proof<'_>> {
 /// What a watch has read; a folder without it is exit 2.
 pub fn load_watched(dir: &Path) -> Result<Watched, Failure> {
     let path = dir.join(WATCHED);
+    if !path.exists() {
+        return Err(Failure::usage("watched.missing", "this is not the state folder of a watch")
+            .side("folder", dir.display())
+            .side("it has no", WATCHED)
+            .now("give the folder that `log-client watch --state` keeps; that of an audit is another one"));
+    }
     Watched::parse(&files::read_text(&path, WATCHED_BYTES_MAX as u64)?).map_err(|error| {
         Failure::usage("watched.malformed", "this is not what `watch` leaves in its state folder")
             .side("file", path.display())
@@ -345,6 +363,33 @@ mod tests {
         // What cannot be looked at is no floor that is missing.
         std::fs::write(dir.path().join("a"), b"").unwrap();
         assert_eq!(load_floor(&dir.path().join("a/floor"), &pins).unwrap_err().code, "floor.malformed");
+    }
+
+    #[test]
+    fn the_proofs_beside_a_file_are_those_that_log_writes_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("app");
+        let given = |proofs: &[PathBuf]| -> Vec<String> {
+            let (proofs, _) = evidence(&file, proofs, &[]).unwrap();
+            proofs.iter().map(|(path, _)| Path::new(path).file_name().unwrap().to_string_lossy().into_owned()).collect()
+        };
+        let failure = evidence(&file, &[], &[]).unwrap_err();
+        assert_eq!(failure.code, "file.read", "the file itself is what is not there");
+        std::fs::write(&file, b"app").unwrap();
+        assert_eq!(evidence(&file, &[], &[]).unwrap_err().code, "proof.none");
+        let names = ["app.tlog-proof", "app.build.tlog-proof", "app.build-2.tlog-proof", "app.build-3.tlog-proof"];
+        for (at, name) in names.iter().enumerate() {
+            std::fs::write(dir.path().join(name), b"").unwrap();
+            assert_eq!(given(&[]), names[..=at]);
+        }
+        assert_eq!(given(&[dir.path().join("app.tlog-proof")]), ["app.tlog-proof"], "what is given is all");
+    }
+
+    #[test]
+    fn the_state_of_an_audit_is_not_taken_for_that_of_a_watch() {
+        let dir = tempfile::tempdir().unwrap();
+        let failure = load_watched(dir.path()).unwrap_err();
+        assert_eq!((failure.exit, failure.code.as_str()), (Exit::Usage, "watched.missing"));
     }
 
     #[test]

@@ -23,6 +23,9 @@ const USAGE: &str = "vitrine-verify FILE --trust DIR [--proof F.tlog-proof]... [
 /// Bytes of the judged file that are in memory at once.
 const BUFFER_BYTES: usize = 64 * 1024;
 
+/// Builds of one update whose proofs are looked for beside the file.
+const BUILDS_MAX: usize = 16;
+
 fn main() -> ExitCode {
     let answer = Arguments::read(std::env::args_os().skip(1)).and_then(|arguments| run(&arguments));
     let answer = answer.unwrap_or_else(|failure| usage(failure.0, failure.1, &failure.2));
@@ -76,6 +79,10 @@ impl Arguments {
         }
         if read.proofs.is_empty() && read.bundles.is_empty() {
             read.proofs.extend(beside(&read.file, ".tlog-proof"));
+            // What `log-client log` wrote there with the update's.
+            let builds = std::iter::once(".build.tlog-proof".to_owned())
+                .chain((2..=BUILDS_MAX).map(|number| format!(".build-{number}.tlog-proof")));
+            read.proofs.extend(builds.map_while(|ending| beside(&read.file, &ending)));
             read.bundles.extend(beside(&read.file, ".vitrine"));
             if read.proofs.is_empty() && read.bundles.is_empty() {
                 let reason = format!("{}.vitrine and .tlog-proof", read.file.display());

@@ -36,6 +36,7 @@ use crate::output::{Out, Report};
 use crate::place::{Opened, Place};
 use crate::policies;
 use crate::spool::{self, Record, Spool};
+use crate::verify_update::build_ending;
 use checkout::Checkout;
 use wanted::Wanted;
 
@@ -45,14 +46,17 @@ mod wanted;
 /// `log`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The proof goes to FILE.tlog-proof; with an update the proofs of the builds that it releases go to FILE.build.tlog-proof.
-The same command again writes the same proof and logs nothing twice. Exit 5: the log cannot answer yet, the event is in
-the spool; run the same command again, or `submit`.
+The proof goes to FILE.tlog-proof; with an update the proofs of the builds that it releases go to
+FILE.build.tlog-proof. The same command again writes the same proof and logs nothing twice.
+Exit 5: the log cannot answer yet, the event is in the spool; run the same command again, or
+`submit`.
 
-Examples, with VITRINE_LOG, VITRINE_POLICY and VITRINE_KEY set, in the git checkout that FILE was built from:
+Examples, with VITRINE_LOG, VITRINE_POLICY and VITRINE_KEY set, in the git checkout that FILE was
+built from:
   log-client log app --purl pkg:generic/app@1.2
   log-client log app --purl pkg:generic/app@1.2 --type update --channel stable
-  log-client log rules.zip --purl pkg:generic/rules@77 --type update --not-built-here --field kind=detection-db")]
+  log-client log rules.zip --purl pkg:generic/rules@77 --type update --not-built-here \\
+    --field kind=detection-db")]
 pub struct LogFile {
     /// What was built, or is released
     file: PathBuf,
@@ -483,8 +487,7 @@ impl<R: Remote, C: Clock> Job<'_, R, C> {
     }
 
     fn build_path(&self, at: usize) -> PathBuf {
-        let word = if at == 0 { "build.tlog-proof".to_owned() } else { format!("build-{}.tlog-proof", at + 1) };
-        files::beside(&self.args.file, &word)
+        files::beside(&self.args.file, &build_ending(at))
     }
 
     fn proof_path(&self) -> PathBuf {
@@ -666,14 +669,24 @@ impl<R: Remote, C: Clock> Job<'_, R, C> {
     fn done(&self, wanted: &Wanted, opened: &Opened, ended: &Ended, path: &Path, out: &Out) -> Report {
         let again = if ended.duplicate { " already" } else { "" };
         let reason = format!(
-            "{} is logged{again} as entry {}, {}; proof in {}",
+            "{} is logged{again} as entry {}, {}; proof in {}{}",
             self.what(wanted),
             ended.index,
             ended.witnessed,
-            path.display()
+            path.display(),
+            self.proofs_of_builds(wanted)
         );
-        if !out.is_json() && wanted.kind == Kind::Build && opened.open.types.contains_key(&Kind::Update) {
-            out.note("next, to release it: the same command with --type update");
+        if !out.is_json() {
+            let file = self.args.file.display();
+            match wanted.kind {
+                Kind::Build if opened.open.types.contains_key(&Kind::Update) => {
+                    out.note("next, to release it: the same command with --type update");
+                }
+                Kind::Update if self.args.proof.is_none() => {
+                    out.note(&format!("next, as a customer does: log-client verify-update {file} --trust DIR"));
+                }
+                _ => {}
+            }
         }
         Report::done("log.logged", reason)
             .checked("payload: the leaf holds this event, of this file")
@@ -683,6 +696,20 @@ impl<R: Remote, C: Clock> Job<'_, R, C> {
             .with("event_id", ended.event_id.clone())
             .with("duplicate", ended.duplicate)
             .with("proof", path.display().to_string())
+    }
+
+    /// Where those of the builds are that an update releases; they lie beside the file.
+    fn proofs_of_builds(&self, wanted: &Wanted) -> String {
+        let there = |at: &usize| self.build_path(*at).exists();
+        let builds = match wanted.kind {
+            Kind::Update if !self.args.not_built_here => (0..RELEASES_MAX).take_while(there).count(),
+            _ => 0,
+        };
+        match builds {
+            0 => String::new(),
+            1 => format!(", of its build in {}", self.build_path(0).display()),
+            _ => format!(", of its {builds} builds from {} on", self.build_path(0).display()),
+        }
     }
 
     fn spooled(&self, wanted: &Wanted, spool: &Spool, why: &str) -> Report {

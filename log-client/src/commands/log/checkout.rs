@@ -65,7 +65,7 @@ pub(super) fn source(
     let uri = uri.map(str::to_owned).or_else(|| checkout.and_then(|checkout| checkout.uri.clone()));
     let uri = uri.ok_or_else(|| {
         Failure::usage("log.source", "a build says where its source is, and nothing here does")
-            .side("looked at", "--source-uri, and `git remote get-url origin` in this folder")
+            .side("looked at", "--source-uri, and `git remote get-url origin` in this folder; a path is no answer")
             .now("give --source-uri URI, or set VITRINE_SOURCE_URI")
     })?;
     let mut fields = vec![format!("source.uri={uri}")];
