@@ -45,8 +45,9 @@ pub enum Import {
 /// `import` of records.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-What a source does not say is UNKNOWN or null, and counted; what becomes no event is named with its reason. The same command
-run again logs nothing twice: a file is recognised by its content, also when it was renamed, packed or written on since then.
+What a source does not say is UNKNOWN or null, and counted; what becomes no event is named with its
+reason. The same command run again logs nothing twice: a file is recognised by its content, also
+when it was renamed, packed or written on since then.
 Exit 1 means that records could not be read; everything else was logged.")]
 pub struct Records {
     /// The log
@@ -225,10 +226,11 @@ fn log(args: &Records, kind: Kind, mapping: &Mapping, files: &[PathBuf], out: &O
         });
     }
     let at = match (logged.first, logged.last) {
-        (Some(first), Some(last)) => format!(" at {first} to {last}"),
+        (Some(first), Some(last)) => format!(", with their sealing keys in entries {first} to {last}"),
         _ => String::new(),
     };
-    let mut report = end(&importer, format!("{} logged{at}", logged.accesses))
+    let accesses = if logged.accesses == 1 { "access" } else { "accesses" };
+    let mut report = end(&importer, format!("{} {accesses} logged{at}", logged.accesses))
         .with("logged", logged.accesses)
         .with("first", logged.first)
         .with("last", logged.last)
@@ -280,7 +282,8 @@ fn warn(importer: &Importer<'_>, out: &Out) {
 fn told(counts: &Counts) -> Vec<String> {
     let mut lines = Vec::new();
     if counts.events > 0 {
-        lines.push(format!("fields of {} events", counts.events));
+        let events = if counts.events == 1 { "event" } else { "events" };
+        lines.push(format!("fields of {} {events}", counts.events));
         lines.extend(counts.rows().into_iter().map(|(field, text)| format!("  {field:22}  {text}")));
     }
     for (at, (why, group)) in counts.left_out().enumerate() {
