@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::{
@@ -95,7 +96,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
     let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error, args.iter().any(|arg| arg == "--json")).into(),
+        Err(error) => return usage(&error, &args).into(),
     };
     let out = Out::new(cli.json);
     let ended = match cli.command {
@@ -123,19 +124,82 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 /// Help and version are no errors; everything else about the command line is usage.
-fn usage(error: &clap::Error, json: bool) -> Exit {
-    if json && error.use_stderr() {
+fn usage(error: &clap::Error, args: &[OsString]) -> Exit {
+    if error.use_stderr() && args.iter().any(|arg| arg == "--json") {
         let text = error.to_string();
         let what = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        return Out::new(true).fail(&Failure::usage("usage", what).now("see --help"));
+        let failure = Failure::usage("usage", what).now("see --help");
+        return Out::new(true)
+            .fail(&missing(error).iter().fold(failure, |failure, option| failure.side("option", option)));
     }
     let _ = error.print();
+    let variables = variables(error, args);
+    if !variables.is_empty() {
+        Out::new(false).note(&format!("now: give what is missing, or set {} in the environment", variables.join(", ")));
+    }
     if error.use_stderr() { Exit::Usage } else { Exit::Done }
 }
 
+/// The options that a command line lacks, as its usage has them.
+fn missing(error: &clap::Error) -> Vec<String> {
+    match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::Strings(options)) if error.kind() == ErrorKind::MissingRequiredArgument => options.clone(),
+        _ => Vec::new(),
+    }
+}
+
+/// The variables that could have held them.
+fn variables(error: &clap::Error, args: &[OsString]) -> Vec<String> {
+    let root = Cli::command();
+    let command = args.iter().fold(&root, |command, arg| command.find_subcommand(arg).unwrap_or(command));
+    let variable = |option: &String| {
+        let name = option.trim_start_matches('-').split_whitespace().next();
+        let arg = command.get_arguments().find(|arg| arg.get_long() == name)?;
+        Some(arg.get_env()?.to_string_lossy().into_owned())
+    };
+    missing(error).iter().filter_map(variable).collect()
+}
+
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+
+    /// Help that is piped, or read in a wide terminal, is broken after this many columns.
+    const HELP_COLUMNS: usize = 100;
+
+    fn each(command: &clap::Command, visit: &mut impl FnMut(&clap::Command)) {
+        visit(command);
+        command.get_subcommands().for_each(|below| each(below, visit));
+    }
+
+    #[test]
+    fn what_stands_after_the_options_is_not_broken_again() {
+        let mut lines = 0;
+        each(&Cli::command(), &mut |command| {
+            for line in command.get_after_help().map(ToString::to_string).unwrap_or_default().lines() {
+                assert!(line.chars().count() <= HELP_COLUMNS, "{}: {line}", command.get_name());
+                lines += 1;
+            }
+        });
+        assert!(lines > 50, "{lines} lines were read");
+    }
+
+    #[test]
+    fn who_forgot_the_environment_is_told_which_variables_there_are() {
+        let variables = |args: &[&str]| {
+            let args: Vec<OsString> = args.iter().map(OsString::from).collect();
+            variables(&Cli::command().try_get_matches_from(&args).unwrap_err(), &args)
+        };
+        // What this shell has set is not missing.
+        let unset: Vec<&str> = ["VITRINE_LOG", "VITRINE_POLICY", "VITRINE_KEY"]
+            .into_iter()
+            .filter(|name| std::env::var_os(name).is_none())
+            .collect();
+        assert_eq!(variables(&["log-client", "log", "app", "--purl", "pkg:generic/app@1"]), unset);
+        assert!(variables(&["log-client", "key", "new"]).is_empty());
+        assert!(variables(&["log-client", "nothing"]).is_empty());
+    }
 
     #[test]
     fn the_command_line_is_consistent() {
@@ -165,6 +229,8 @@ mod tests {
             "event new",
             "event sign",
             "event verify",
+            "log",
+            "onboard",
             "attach",
             "submit",
             "rebuild record",

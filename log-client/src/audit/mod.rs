@@ -62,7 +62,7 @@ use report::{Severity, Window};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The log's address, the prefix before /checkpoint
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", env = "VITRINE_LOG")]
     log: String,
     /// Folder with `policy` and `trust.toml` [default: /etc/vitrine, then the user's configuration folder]
     #[arg(long, value_name = "DIR")]

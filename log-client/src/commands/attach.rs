@@ -31,15 +31,19 @@ use crate::upload::Upload;
 /// `attach`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Prints SHA-256, size, media type and name of each file; with --json, `attachments` is what an event holds of them.
-An event names them with `event new --attach MEDIA/TYPE=PATH`. The log gives nobody an attachment before an event names
-it, and deletes one that no event names after 24 hours; from then on it is public.
+Prints SHA-256, size, media type and name of each file; with --json, `attachments` is what an event
+holds of them.
+An event names them with `event new --attach MEDIA/TYPE=PATH`. Before an event names it the log
+gives an attachment to nobody, and deletes it after 24 hours; once named it is public.
+
 Example:
-  log-client attach --log URL --key farm.key --issuer farm --media-type application/json provenance.json
-  log-client event new build ... --attach application/json=provenance.json --field provenance=SHA256")]
+  log-client attach --log URL --key farm.key --issuer farm \\
+    --media-type application/json provenance.json
+  log-client event new build ... \\
+    --attach application/json=provenance.json --field provenance=SHA256")]
 pub struct Attach {
     /// The log
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", env = "VITRINE_LOG")]
     log: String,
     /// The issuer's private key
     #[arg(long, value_name = "FILE")]

@@ -41,12 +41,17 @@ pub enum Charter {
 #[command(after_help = "\
 Example:
   log-client charter new --origin example.com/log --log-keys log-keys.txt --operator operator.vkey \\
-      --supervisor supervisor.vkey --vault 'VKEY' --type build --type rebuild --type code-review --type update \\
+      --supervisor supervisor.vkey --vault 'VKEY' \\
+      --type build --type rebuild --type code-review --type update \\
       --site 'CH-ZH-1=Zurich, data centre 1' --out charter.json
-where log-keys.txt holds what `log-server keygen` printed. A KEY is a vkey, or a file that holds a vkey or a private key.
-A log that takes accesses names its readers, two at least, each by what `key new --kind reader` wrote or printed:
-  --type access --type erasure --reader supervisor:supervisor:reader.key --reader vault:vault:vault-reader.pub
-A later version takes everything from the one before: charter new --after charter.json --supervisor NEW ...")]
+where log-keys.txt holds what `log-server keygen` printed. A KEY is a vkey, or a file that holds
+a vkey or a private key.
+A log that takes accesses names its readers, two at least, each by what `key new --kind reader`
+wrote or printed:
+  --type access --type erasure \\
+      --reader supervisor:supervisor:reader.key --reader vault:vault:vault-reader.pub
+A later version takes everything from the one before:
+  log-client charter new --after charter.json --supervisor NEW ...")]
 pub struct New {
     /// The log's name; its keys have it as their key name
     #[arg(long, value_name = "O", required_unless_present = "after")]

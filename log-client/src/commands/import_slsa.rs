@@ -59,10 +59,10 @@ The same command run again logs nothing twice. Exit 1 means that files were refu
 everything else was logged.")]
 pub struct Slsa {
     /// The log
-    #[arg(long, value_name = "URL", required_unless_present = "dry_run")]
+    #[arg(long, value_name = "URL", env = "VITRINE_LOG", required_unless_present = "dry_run")]
     log: Option<String>,
     /// Whom to believe that an event is logged
-    #[arg(long, value_name = "FILE", required_unless_present = "dry_run")]
+    #[arg(long, value_name = "FILE", env = "VITRINE_POLICY", required_unless_present = "dry_run")]
     policy: Option<PathBuf>,
     /// The issuer's private key
     #[arg(long, value_name = "FILE", required_unless_present = "dry_run")]
@@ -89,7 +89,7 @@ pub struct Slsa {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Where events wait, and proofs are kept; vitrine/spool in the user's state folder when not given
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", env = "VITRINE_SPOOL")]
     spool: Option<PathBuf>,
     /// Seconds to go on trying while the log takes nothing; 0 tries once
     #[arg(long, value_name = "S", default_value_t = 60)]

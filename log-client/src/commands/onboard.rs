@@ -34,12 +34,15 @@ use crate::spool::{self, Spool};
 /// `onboard`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Makes NAME.key and open-NAME.json, signs the opening, and says who else signs it and what each types. With the operator's
-key (of a development log: vitrine-dev/operator.key) it signs for the operator too, and submits.
+Makes NAME.key and open-NAME.json, signs the opening, and says who else signs it and what each
+types. With the operator's key (of a development log: vitrine-dev/operator.key) it signs for the
+operator too, and submits.
 
 Examples, with VITRINE_LOG and VITRINE_POLICY set:
-  log-client onboard --issuer farm --type build --builder https://example.com/farm --jurisdiction CH --site CH-ZH-1
-  log-client onboard --issuer release --type update --stream app/stable --stream app/beta --jurisdiction CH
+  log-client onboard --issuer farm --type build --builder https://example.com/farm \\
+    --jurisdiction CH --site CH-ZH-1
+  log-client onboard --issuer release --type update --stream app/stable --stream app/beta \\
+    --jurisdiction CH
   log-client onboard --issuer lab --type rebuild --independence third-party --jurisdiction DE
   log-client onboard --issuer gateway --type access --site CH-ZH-1 --jurisdiction CH")]
 pub struct Onboard {

@@ -34,15 +34,17 @@ use crate::sealed_source::{self, ReaderOf};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  log-client open 17 --log URL --reader-key reader.key                      (all fields, to you alone)
+  log-client open 17 --log URL --reader-key reader.key
+      (all fields, to you alone)
   log-client open 17 --log URL --reader-key reader.key --field op --field actor --out opening.json
-      (shows two fields; with opening.json.tlog-proof beside it anybody verifies them: log-client opening verify)")]
+      (shows two fields; with opening.json.tlog-proof beside it anybody verifies them:
+      log-client opening verify)")]
 pub struct Open {
     /// The access: its index, or a proof of it with the leaf in it
     #[arg(value_name = "INDEX|FILE.tlog-proof")]
     what: String,
     /// The log's address, the prefix before /checkpoint
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", env = "VITRINE_LOG")]
     log: String,
     /// A reader's private key file
     #[arg(long, value_name = "FILE")]

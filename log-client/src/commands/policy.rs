@@ -29,7 +29,8 @@ Two keys of one witness go into a group of their own, so that they count once:
   quorum q
 
 Example:
-  log-client policy make --keys both --from log.txt --from w1.txt --from w2.txt --from w3.txt --out policy
+  log-client policy make --keys both \\
+    --from log.txt --from w1.txt --from w2.txt --from w3.txt --out policy
 where log.txt holds what `log-server keygen` printed and w1.txt what `witness init` printed.")]
 pub struct Make {
     /// Which keys of each witness are asked for

@@ -86,10 +86,10 @@ pub struct Record {
     #[arg(long, value_name = "NAME")]
     issuer: String,
     /// The log's address
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", env = "VITRINE_LOG")]
     log: String,
     /// Whom to believe that the build, and then the rebuild, is logged
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "VITRINE_POLICY")]
     policy: PathBuf,
     /// The document that describes the environment; it is put into the log and public from then on
     #[arg(long, value_name = "FILE")]
@@ -113,7 +113,7 @@ pub struct Record {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Where the event waits; vitrine/spool in the user's state folder when not given
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", env = "VITRINE_SPOOL")]
     spool: Option<PathBuf>,
     /// Seconds to go on trying
     #[arg(long, value_name = "S", default_value_t = 60)]

@@ -29,7 +29,8 @@ Examples:
   log-client show update.json.tlog-proof
   log-client show http://127.0.0.1:8080/checkpoint
   log-client show 17 --log http://127.0.0.1:8080
-  log-client show 9f86d081... --log http://127.0.0.1:8080     (SHA-256 of a file or attachment, or an event_id)
+  log-client show 9f86d081... --log http://127.0.0.1:8080
+      (SHA-256 of a file or attachment, or an event_id)
   log-client show issuers --log http://127.0.0.1:8080 --policy policy")]
 pub struct Show {
     /// A file, an index, a digest (64 hex digits), a URL, or the word `issuers`

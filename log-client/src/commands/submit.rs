@@ -27,9 +27,12 @@ use crate::spool::{self, Parcel, Record, Spool};
 /// `submit`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The proof of FILE is written to FILE.tlog-proof once the log has answered with a checkpoint that the policy accepts.
-An event without a place or a signature is placed and signed with --key; FILE then holds it as it was logged.
-Exit 5 means that something is still in the spool: run the same command again, or `submit` without a file.")]
+The proof of FILE is written to FILE.tlog-proof once the log has answered with a checkpoint that
+the policy accepts.
+An event without a place or a signature is placed and signed with --key; FILE then holds it as it
+was logged.
+Exit 5 means that something is still in the spool: run the same command again, or `submit` without
+a file.")]
 pub struct Submit {
     /// The log
     #[arg(long, value_name = "URL", env = "VITRINE_LOG")]

@@ -43,12 +43,14 @@ pub enum Trust {
 /// `trust init`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The fingerprint is the event_id of the first charter: 16 groups of four digits, on paper if need be. Blanks, hyphens and
-capitals do not matter. The policy comes from the witnesses' operators, the supervisor or the product, never from the log.
-Issuers and streams are those that the charter's keys have opened by now; read the list, and leave out what you do not use.")]
+The fingerprint is the event_id of the first charter: 16 groups of four digits, on paper if need
+be. Blanks, hyphens and capitals do not matter. The policy comes from the witnesses' operators, the
+supervisor or the product, never from the log.
+Issuers and streams are those that the charter's keys have opened by now; read the list, and leave
+out what you do not use.")]
 pub struct Init {
     /// The log
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", env = "VITRINE_LOG")]
     log: String,
     /// The fingerprint of its charter
     #[arg(long, value_name = "FINGERPRINT")]
@@ -289,11 +291,13 @@ fn toml_text(text: &str) -> String {
 fn check(args: Check, out: &Out) -> Result<Exit, Failure> {
     let pins = load_pins(Some(Path::new(&args.dir)), args.unwitnessed)?;
     out.rows(&trust_rows(pins.trust()));
-    let report =
-        Report::done("trust.checked", format!("{} by {}", pins.trust().origin, policies::summary(pins.policy())))
-            .checked("policy and trust.toml parse and fit each other")
-            .checked("no witness counts twice and no log is its own witness")
-            .not_checked("whether the log still says the same: `trust init` into another directory shows it");
+    let report = Report::done(
+        "trust.checked",
+        format!("{} is pinned; the policy: {}", pins.trust().origin, policies::summary(pins.policy())),
+    )
+    .checked("policy and trust.toml parse and fit each other")
+    .checked("no witness counts twice and no log is its own witness")
+    .not_checked("whether the log still says the same: `trust init` into another directory shows it");
     Ok(out.report(&report))
 }
 

@@ -50,25 +50,27 @@ pub enum WhenUnavailable {
 /// `gateway`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-POST /access takes one access as a JSON object of named fields, or an array of them; a missing field is null, a missing
-occurred_at is now. 200 is the proof (tlog-proof; an array: JSON with leaves, paths and checkpoint): the access is logged and
-may be made. 202: it is sealed in the spool. 503: nothing is promised; try again after Retry-After. 422: names the field.
+POST /access takes one access as a JSON object of named fields, or an array of them; a missing
+field is null, a missing occurred_at is now. 200 is the proof (tlog-proof; an array: JSON with
+leaves, paths and checkpoint): the access is logged and may be made. 202: it is sealed in the
+spool. 503: nothing is promised; try again after Retry-After. 422: names the field.
 GET /healthz and /metrics say how it is.
 
-A 503 does not say that nothing will be logged: what was sent once is sent until its fate is known. A record too many is
-better than a gap. Whoever can reach the address logs in the issuer's name: every user of this machine.
+A 503 does not say that nothing will be logged: what was sent once is sent until its fate is
+known. A record too many is better than a gap. Whoever can reach the address logs in the issuer's
+name: every user of this machine.
 
 Example:
-  log-client gateway --log https://log.example.com --policy policy --charter FINGERPRINT --key gateway.key \\
-    --issuer gateway --listen 127.0.0.1:8480
+  log-client gateway --log https://log.example.com --policy policy --charter FINGERPRINT \\
+    --key gateway.key --issuer gateway --listen 127.0.0.1:8480
   curl -H 'Content-Type: application/json' http://127.0.0.1:8480/access \\
     -d '{\"op\":\"read\",\"actor\":\"s-1071\",\"purpose\":\"CUSTOMER_SUPPORT\",\"outcome\":{\"result\":\"success\"}}'")]
 pub struct Gateway {
     /// The log
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", env = "VITRINE_LOG")]
     log: String,
     /// Whom to believe that an access is logged
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "VITRINE_POLICY")]
     policy: PathBuf,
     /// The fingerprint of the log's charter: records are sealed to the readers that go back to it; from --trust when not given
     #[arg(long, value_name = "FINGERPRINT")]

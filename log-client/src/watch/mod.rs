@@ -68,7 +68,7 @@ Examples:
     --alert-url https://alerts.example.com/log --alert-key alert.key")]
 pub struct Args {
     /// The log's address, the prefix before /checkpoint
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", env = "VITRINE_LOG")]
     log: String,
     /// Folder with `policy` and `trust.toml` [default: /etc/vitrine, then the user's configuration folder]
     #[arg(long, value_name = "DIR")]
