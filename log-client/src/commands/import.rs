@@ -226,7 +226,7 @@ fn log(args: &Records, kind: Kind, mapping: &Mapping, files: &[PathBuf], out: &O
         });
     }
     let at = match (logged.first, logged.last) {
-        (Some(first), Some(last)) => format!(", with their sealing keys in entries {first} to {last}"),
+        (Some(first), Some(last)) => format!(" in entries {first} to {last}, where sealing keys have entries too"),
         _ => String::new(),
     };
     let accesses = if logged.accesses == 1 { "access" } else { "accesses" };
