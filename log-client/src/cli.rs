@@ -129,8 +129,11 @@ fn usage(error: &clap::Error, args: &[OsString]) -> Exit {
         let text = error.to_string();
         let what = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
         let failure = Failure::usage("usage", what).now("see --help");
-        return Out::new(true)
-            .fail(&missing(error).iter().fold(failure, |failure, option| failure.side("option", option)));
+        let missing = missing(error);
+        return Out::new(true).fail(&match missing.is_empty() {
+            true => failure,
+            false => failure.side("missing", missing.join(", ")),
+        });
     }
     let _ = error.print();
     let variables = variables(error, args);

@@ -212,8 +212,8 @@ pub fn serve_until(
     let keys = Arc::new(LogKeys::load(&config.keys)?);
     let origin = keys.origin().to_string();
     let (policy_text, policy) = read_policy(&config.policy, &keys, config.unwitnessed)?;
-    let disk = OsDisk::existing(&config.dir)?;
     let _locks = (FolderLock::take(&config.dir)?, FolderLock::take(&config.keys)?);
+    let disk = OsDisk::existing(&config.dir)?;
     let store: Arc<dyn Store> = Arc::new(Files::new(disk));
     let claim = claim(&*store, machine_id().as_deref(), config.take_over)?;
     let socket =

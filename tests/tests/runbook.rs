@@ -122,6 +122,8 @@ fn the_programs_say_the_word() {
     let (code, word, printed) = says("log-server", &args(&format!("--json {serve}")));
     assert_eq!((code, word.as_str()), (Some(2), "runbook: log.empty"));
     assert!(printed.contains("\"code\":\"log.empty\""), "{printed}");
+    let (code, word, _) = says("log-server", &args(&serve.replace("@data", "@nowhere")));
+    assert_eq!((code, word.as_str()), (Some(2), "runbook: log.empty"));
     says("witness", &args("init --dir @journal --keys @witness --name w.example"));
     fs::remove_file(path("journal") + "/journal").expect("the journal was made");
     fs::write(path("logs"), "").expect("a list of logs");
