@@ -431,6 +431,11 @@ fn a_checkpoint_may_be_as_old_as_the_trust_file_says() {
     let timeless = judge(&trust, &proofs, None);
     assert_code(&timeless, Code::Verified, &[]);
     assert!(has(&timeless.not_checked, "age: "), "{timeless:#?}");
+    // Nobody but the log says when it was made.
+    let policy = crate::policy::Policy::parse(policy_text("none")).unwrap();
+    let pins = Pins::new(policy, trust.file(), Witnessing::Unwitnessed).unwrap();
+    let unwitnessed = verify_update(&Question::new(file(), &named(&proofs), &pins, Some(NOW)));
+    assert_code(&unwitnessed, Code::CheckpointStale, &["no witness says"]);
 }
 
 /// A log with a charter, and a later one: what it changes, and who signs.
