@@ -7,7 +7,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::{
-    attach, charter, event, import, key, log, onboard, open, opening, policy, proof, rebuild, show, submit, trust,
+    attach, bundle, charter, event, import, key, log, onboard, open, opening, policy, proof, rebuild, show, submit,
+    trust,
 };
 use crate::exit::{Exit, Failure};
 use crate::output::Out;
@@ -78,6 +79,8 @@ enum Command {
     /// Fields of an access that are shown to others
     #[command(subcommand)]
     Opening(opening::OpeningCommand),
+    /// Get an update's bundle, which proves it offline, from a log
+    Bundle(bundle::BundleArgs),
     /// Say whether an update file is the logged one, and what stands behind it; offline
     VerifyUpdate(crate::verify_update::Args),
     /// Read every entry of a log as it comes, and tell what somebody wants to know of it
@@ -116,7 +119,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Proof(command) => proof::run(command, &out),
         Command::Open(args) => open::run(args, &out),
         Command::Opening(command) => opening::run(command, &out),
-        Command::VerifyUpdate(args) => Ok(crate::verify_update::run(args, &out)),
+        Command::Bundle(args) => bundle::run(&args, &out),
+        Command::VerifyUpdate(args) => Ok(crate::verify_update::run(&args, &out)),
         Command::Watch(args) => crate::watch::run(&args, &out),
         Command::Audit(args) => Ok(crate::audit::run(args, &out)),
     };
@@ -244,6 +248,7 @@ mod tests {
             "import csv",
             "import pgaudit",
             "import slsa",
+            "bundle",
             "verify-update",
             "watch",
             "audit",

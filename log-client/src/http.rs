@@ -11,6 +11,8 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
+use vitrine_spec::hash::Hash;
+use vitrine_spec::limits::RELEASE_BYTES_MAX;
 use vitrine_spec::tiles::{BundleId, TileId};
 use vitrine_spec::tree::LeafIndex;
 
@@ -302,6 +304,11 @@ impl Log {
     /// The tlog-proof of one entry in the current cosigned checkpoint, with the leaf in `extra`.
     pub fn proof(&self, index: LeafIndex) -> Result<Vec<u8>, HttpError> {
         self.get(&format!("events/{index}.tlog-proof"), PROOF_BYTES_MAX)
+    }
+
+    /// The bundle of a file that some update holds.
+    pub fn update_bundle(&self, sha256: &Hash) -> Result<Vec<u8>, HttpError> {
+        self.get(&format!("bundle/{}", sha256.hex()), RELEASE_BYTES_MAX as u64)
     }
 
     /// What the log says about an issuer, JSON.

@@ -32,10 +32,13 @@ const BUFFER_BYTES: usize = 1 << 20;
 /// The file in which a watch leaves what it has read, in its state folder (94-watched.md).
 pub const WATCHED: &str = "watched";
 
+mod folder;
+
 /// Arguments of `verify-update`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The file that was downloaded; `-` for standard input
+    /// The file that was downloaded, or a folder of files with their proofs or bundles beside them; `-` for standard input
+    #[arg(value_name = "FILE|DIR")]
     file: PathBuf,
     /// Folder with `policy` and `trust.toml` [default: /etc/vitrine, then the user's configuration folder]
     #[arg(long, value_name = "DIR")]
@@ -53,6 +56,9 @@ pub struct Args {
     /// Remember in FILE the newest release of each stream that was verified, and refuse older ones
     #[arg(long, value_name = "FILE")]
     floor: Option<PathBuf>,
+    /// Of a folder: write the table to FILE too
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
     /// The time to judge at: `now`, seconds since 1970, or 2026-11-24T08:00:00Z
     #[arg(long, value_name = "T", default_value = "now")]
     now: String,
@@ -61,29 +67,60 @@ pub struct Args {
     unwitnessed: bool,
 }
 
-/// Judges a file; exit 0, 1, 2 or 5.
-pub fn run(args: Args, out: &Out) -> Exit {
-    match judge(&args) {
-        Ok(verdict) => print(verdict, out),
-        Err(failure) => out.fail(&failure),
-    }
+/// Judges a file or a folder; exit 0, 1, 2 or 5.
+pub fn run(args: &Args, out: &Out) -> Exit {
+    let ended = if args.file.is_dir() {
+        folder::run(args, out)
+    } else {
+        judge(args).map(|verdict| out.report(&report(verdict)))
+    };
+    ended.unwrap_or_else(|failure| out.fail(&failure))
 }
 
 fn judge(args: &Args) -> Result<Verdict, Failure> {
-    let now = clock::parse(&args.now)?;
-    let pins = load_pins(args.trust.as_deref(), args.unwitnessed)?;
-    let watched = args.watch_state.as_deref().map(load_watched).transpose()?;
-    let floor = args.floor.as_deref().map(|path| load_floor(path, &pins)).transpose()?;
-    let (proofs, bundles) = evidence(&args.file, &args.proofs, &args.bundles)?;
-    let verdict = judge_file(&args.file, &proofs, &bundles, &pins, now, floor.as_ref(), watched.as_ref())?;
-    if let (Some(path), Some(raise)) = (&args.floor, &verdict.raise) {
-        raise_floor(path, &pins, raise)?;
+    if let Some(csv) = &args.csv {
+        return Err(Failure::usage("verify.csv", "a table is written of a folder, and this is none")
+            .side("given", args.file.display())
+            .side("table", csv.display()));
     }
+    let machine = Machine::load(args)?;
+    let (proofs, bundles) = evidence(&args.file, &args.proofs, &args.bundles)?;
+    let verdict = judge_file(&args.file, &proofs, &bundles, &machine)?;
+    machine.raise(verdict.raise.as_slice())?;
     Ok(verdict)
 }
 
+/// Everything that a verdict depends on besides the file and its evidence.
+#[derive(Debug)]
+pub struct Machine {
+    pins: Pins,
+    now: u64,
+    watched: Option<Watched>,
+    /// The floor and its file.
+    floor: Option<(PathBuf, Floor)>,
+}
+
+impl Machine {
+    fn load(args: &Args) -> Result<Machine, Failure> {
+        let now = clock::parse(&args.now)?;
+        let pins = load_pins(args.trust.as_deref(), args.unwitnessed)?;
+        let watched = args.watch_state.as_deref().map(load_watched).transpose()?;
+        let floor = args.floor.as_deref().map(|path| load_floor(path, &pins)).transpose()?;
+        let floor = args.floor.clone().zip(floor);
+        Ok(Machine { pins, now, watched, floor })
+    }
+
+    /// Raises the floor in its file, if there is one.
+    fn raise(&self, raises: &[Raise]) -> Result<(), Failure> {
+        match &self.floor {
+            Some((path, _)) if !raises.is_empty() => raise_floor(path, &self.pins, raises),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
 /// Raises the floor in a file, from what stands there now: another run may have raised it since it was judged by.
-fn raise_floor(path: &Path, pins: &Pins, raise: &Raise) -> Result<(), Failure> {
+fn raise_floor(path: &Path, pins: &Pins, raises: &[Raise]) -> Result<(), Failure> {
     let lock = files::beside(path, "lock");
     let locked = File::options().create(true).truncate(false).write(true).open(&lock).and_then(|file| {
         flock(&file, FlockOperation::LockExclusive)?;
@@ -94,7 +131,7 @@ fn raise_floor(path: &Path, pins: &Pins, raise: &Raise) -> Result<(), Failure> {
     })?;
     let before = load_floor(path, pins)?;
     let mut floor = before.clone();
-    floor.raise(raise);
+    raises.iter().for_each(|raise| floor.raise(raise));
     if floor == before { Ok(()) } else { files::replace(path, floor.print().as_bytes()) }
 }
 
@@ -134,22 +171,19 @@ pub fn build_ending(at: usize) -> String {
 }
 
 /// Hashes a file and asks the one question about it.
-pub fn judge_file(
-    path: &Path,
-    proofs: &[Given],
-    bundles: &[Given],
-    pins: &Pins,
-    now: u64,
-    floor: Option<&Floor>,
-    watched: Option<&Watched>,
-) -> Result<Verdict, Failure> {
+fn judge_file(path: &Path, proofs: &[Given], bundles: &[Given], machine: &Machine) -> Result<Verdict, Failure> {
     let (sha256, size) = digest(path)?;
     let name = path.file_name().map_or_else(|| "-".to_owned(), |name| name.to_string_lossy().into_owned());
-    let proofs = named(proofs);
-    let bundles = named(bundles);
-    let file = verdict::File { name: &name, sha256, size };
-    let (proofs, bundles) = (proofs.as_slice(), bundles.as_slice());
-    Ok(verdict::verify_update(&Question { file, proofs, bundles, pins, now: Some(now), floor, watched }))
+    let question = Question {
+        file: verdict::File { name: &name, sha256, size },
+        proofs: &named(proofs),
+        bundles: &named(bundles),
+        pins: &machine.pins,
+        now: Some(machine.now),
+        floor: machine.floor.as_ref().map(|(_, floor)| floor),
+        watched: machine.watched.as_ref(),
+    };
+    Ok(verdict::verify_update(&question))
 }
 
 fn named(given: &[Given]) -> Vec<Proof<'_>> {
@@ -206,7 +240,7 @@ pub fn load_pins(dir: Option<&Path>, unwitnessed: bool) -> Result<Pins, Failure>
 }
 
 /// SHA-256 and length of a file of any length.
-fn digest(path: &Path) -> Result<(Hash, u64), Failure> {
+pub fn digest(path: &Path) -> Result<(Hash, u64), Failure> {
     let mut reader: Box<dyn std::io::Read> = if path == Path::new("-") {
         Box::new(std::io::stdin().lock())
     } else {
@@ -236,7 +270,7 @@ pub fn print(verdict: Verdict, out: &Out) -> Exit {
 }
 
 /// The five members as they are; the limits stand where every other command has them.
-fn report(verdict: Verdict) -> Report {
+pub fn report(verdict: Verdict) -> Report {
     let exit = match verdict.outcome {
         Outcome::Verified => Exit::Done,
         Outcome::NotVerified => Exit::NotVerified,
@@ -264,6 +298,7 @@ mod tests {
             bundles: Vec::new(),
             watch_state: None,
             floor: None,
+            csv: None,
             now: "now".into(),
             unwitnessed: false,
         }
@@ -350,7 +385,7 @@ mod tests {
                 let (path, pins, raise) = (&path, &pins, &raise);
                 scope.spawn(move || {
                     for release in [9, 3] {
-                        raise_floor(path, pins, &raise(&format!("app-{run}"), release)).unwrap();
+                        raise_floor(path, pins, &[raise(&format!("app-{run}"), release)]).unwrap();
                     }
                 });
             }

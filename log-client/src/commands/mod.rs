@@ -15,6 +15,7 @@ pub mod onboard;
 pub mod rebuild;
 pub mod import_slsa;
 pub mod import;
+pub mod bundle;
 pub mod proof;
 pub mod open;
 pub mod opening;
