@@ -17,7 +17,7 @@ use vitrine_spec::tlog_proof::TlogProof;
 use vitrine_tests::harness::http;
 use vitrine_tests::harness::process::{Server, binaries, until};
 
-/// A development log in `folder`, once its issuers are open.
+/// A development log in `folder`, once its issuers are open and the environment is written, which is after that.
 fn dev(folder: &Path) -> Server {
     let args = ["dev", "--dir", "dev"];
     let server = Server::start(folder, "log-server", args, &folder.join("log.err")).unwrap();
@@ -25,6 +25,7 @@ fn dev(folder: &Path) -> Server {
         let url = format!("{}/issuers/{issuer}", server.url);
         until("the issuers are open", || Ok(http::get(&url)?.0 == 200)).unwrap();
     }
+    until("the environment is written", || Ok(folder.join("dev/env").exists())).unwrap();
     server
 }
 
