@@ -24,8 +24,9 @@ use crate::verify_update::{self, load_pins};
 #[command(
     group = ArgGroup::new("of").required(true).args(["file", "sha256"]),
     after_help = "\
-FILE.vitrine goes to whoever gets FILE: `log-client verify-update FILE` finds it and asks nobody. What does not verify is
-not kept, unless it is only too early (exit 5): then the same command gets a later one."
+FILE.vitrine goes to whoever gets FILE: `log-client verify-update FILE` finds it and asks nobody.
+What does not verify is not kept, unless it is only too early (exit 5): then the same command gets
+a later one."
 )]
 pub struct BundleArgs {
     /// The update
