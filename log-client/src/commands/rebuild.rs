@@ -109,7 +109,7 @@ pub struct Record {
     /// The rebuilder's site, where its opening lists more than one
     #[arg(long, value_name = "SITE")]
     site: Option<String>,
-    /// Where to write the event; rebuild-<build>-<content>.json in this folder when not given
+    /// Where to write the event; rebuild-BUILD-CONTENT.json in this folder when not given
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Where the event waits; vitrine/spool in the user's state folder when not given

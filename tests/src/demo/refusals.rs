@@ -25,7 +25,7 @@ struct Asked<'a> {
     bundle: String,
 }
 
-/// Runs every refusal of an update that [`customer::ask`] finds verified; some of them log more about it.
+/// Runs every refusal of an update that `customer::ask` finds verified; some of them log more about it.
 ///
 /// # Errors
 /// What was not refused, or for another reason.
