@@ -118,6 +118,11 @@ pub struct Bundle {
 impl Bundle {
     /// Reads a bundle; the checkpoint in it must parse as well [B-1] [B-2].
     pub fn parse(bytes: &[u8]) -> Result<Bundle, BundleError> {
+        Ok(Bundle::parse_signed(bytes)?.0)
+    }
+
+    /// Reads a bundle and its checkpoint [B-1] [B-2].
+    pub fn parse_signed(bytes: &[u8]) -> Result<(Bundle, SignedCheckpoint), BundleError> {
         if bytes.len() > RELEASE_BYTES_MAX {
             return Err(BundleError::TooLong { got: bytes.len() });
         }
@@ -159,8 +164,8 @@ impl Bundle {
         if entries.is_empty() {
             return Err(BundleError::Empty);
         }
-        SignedCheckpoint::parse(rest.as_bytes())?;
-        Ok(Bundle { entries, hashes, checkpoint: rest.as_bytes().to_vec() })
+        let signed = SignedCheckpoint::parse(rest.as_bytes())?;
+        Ok((Bundle { entries, hashes, checkpoint: rest.as_bytes().to_vec() }, signed))
     }
 
     /// The bytes that [`Bundle::parse`] reads [B-1].
@@ -202,6 +207,12 @@ impl Bundle {
     /// Says nothing about who signed the checkpoint: that is for [`crate::policy::Policy::verify`].
     pub fn verify_places(&self) -> Result<SignedCheckpoint, BundleError> {
         let signed = self.signed_checkpoint()?;
+        self.verify_places_in(&signed)?;
+        Ok(signed)
+    }
+
+    /// The same in its checkpoint, when that was read already.
+    pub fn verify_places_in(&self, signed: &SignedCheckpoint) -> Result<(), BundleError> {
         let size = signed.size();
         if let Some((index, _)) = self.entries.iter().find(|(index, _)| !index.is_in(size)) {
             return Err(BundleError::OutsideTree { index: *index, size });
@@ -213,7 +224,7 @@ impl Bundle {
         }
         let mut hashes = self.hashes.iter();
         let got = root(0..size.get(), &self.entries, &mut hashes);
-        if got == *signed.root() { Ok(signed) } else { Err(BundleError::RootMismatch { got, want: *signed.root() }) }
+        if got == *signed.root() { Ok(()) } else { Err(BundleError::RootMismatch { got, want: *signed.root() }) }
     }
 }
 

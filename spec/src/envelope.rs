@@ -149,11 +149,39 @@ impl Envelope {
 
     /// Reads the bytes of a leaf: exactly what [`Envelope::leaf`] prints [E-3].
     pub fn parse_leaf(leaf: &[u8]) -> Read<Envelope> {
+        if let Some(envelope) = core::str::from_utf8(leaf).ok().and_then(Envelope::spelled) {
+            return Ok(envelope);
+        }
         let envelope = Envelope::parse(leaf, 1)?;
         if envelope.leaf() == leaf {
             Ok(envelope)
         } else {
             Err(Refusal::Malformed("the leaf is not the one spelling of its envelope".to_string()))
+        }
+    }
+
+    /// Reads a leaf as it is printed, without a tree of values; nothing at all when a character is another one, or escaped.
+    fn spelled(leaf: &str) -> Option<Envelope> {
+        let (payload, mut rest) = leaf.strip_prefix("{\"payload\":\"")?.split_once('"')?;
+        rest = rest
+            .strip_prefix(",\"payloadType\":\"")?
+            .strip_prefix(PAYLOAD_TYPE)?
+            .strip_prefix("\",\"signatures\":[")?;
+        let mut signatures: Vec<Sig> = Vec::new();
+        loop {
+            let (keyid, after) = rest.strip_prefix("{\"keyid\":\"")?.split_once('"')?;
+            let (sig, after) = after.strip_prefix(",\"sig\":\"")?.split_once('"')?;
+            let in_order = signatures.last().is_none_or(|before| before.keyid.as_str() < keyid);
+            if !in_order || !words::is_keyid(keyid) || signatures.len() == SIGNATURES_MAX {
+                return None;
+            }
+            signatures.push(Sig { keyid: keyid.to_string(), sig: text::unb64_array(sig).ok()? });
+            rest = after.strip_prefix('}')?;
+            match rest.strip_prefix(',') {
+                Some(next) => rest = next,
+                None if rest == "]}" => return Some(Envelope { payload: text::unb64(payload).ok()?, signatures }),
+                None => return None,
+            }
         }
     }
 
@@ -260,6 +288,22 @@ mod tests {
         spaced.insert(1, b' ');
         assert_eq!(Envelope::parse_leaf(&spaced).unwrap_err().code(), "malformed");
         assert_eq!(Envelope::parse(&spaced, 1).unwrap(), envelope());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_leaf_is_read_the_short_way_exactly_when_it_is_printed_so(
+            edits in proptest::collection::vec((proptest::arbitrary::any::<proptest::sample::Index>(), "[ -~]{0,2}", 0..3_usize), 0..3),
+        ) {
+            // [E-3]
+            let mut text = String::from_utf8(envelope().leaf()).unwrap();
+            for (at, with, remove) in edits {
+                let at = at.index(text.len());
+                text.replace_range(at..text.len().min(at + remove), &with);
+            }
+            let long = Envelope::parse(text.as_bytes(), 1).ok().filter(|envelope| envelope.leaf() == text.as_bytes());
+            proptest::prop_assert_eq!(Envelope::spelled(&text), long);
+        }
     }
 
     #[test]

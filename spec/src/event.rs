@@ -125,12 +125,12 @@ impl Event {
 
 /// Reads a payload under the strict rules and refuses every spelling but JCS [E-6].
 pub fn parse_payload(bytes: &[u8]) -> Read<Value> {
-    let value = json::parse(bytes).map_err(|error| Refusal::Malformed(format!("payload: {error}")))?;
-    let printed = value.to_jcs();
-    if printed == bytes {
+    let read = json::parse_spelled(bytes);
+    let (value, spelled) = read.map_err(|error| Refusal::Malformed(format!("payload: {error}")))?;
+    if spelled {
         return Ok(value);
     }
-    let at = printed.iter().zip(bytes).take_while(|(want, got)| want == got).count();
+    let at = value.to_jcs().iter().zip(bytes).take_while(|(want, got)| want == got).count();
     Err(Refusal::NotCanonical(format!("the payload differs from its JCS spelling from byte {at} on")))
 }
 

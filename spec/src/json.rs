@@ -64,19 +64,26 @@ pub enum JsonError {
 
 /// Reads one value under the strict rules [J-1].
 pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
+    Ok(parse_spelled(bytes)?.0)
+}
+
+/// The same, and whether it was read in its one spelling: true only when [`Value::to_jcs`] would give these very bytes [J-7].
+pub fn parse_spelled(bytes: &[u8]) -> Result<(Value, bool), JsonError> {
     let text = core::str::from_utf8(bytes).map_err(|error| JsonError::Utf8(error.valid_up_to()))?;
     if text.starts_with('\u{feff}') {
         return Err(JsonError::Utf8(0));
     }
-    let mut parser = Parser { text, at: 0 };
+    let mut parser = Parser { text, at: 0, spelled: true };
     let value = parser.value(0)?;
     parser.blanks();
-    if parser.at == bytes.len() { Ok(value) } else { Err(JsonError::Trailing(parser.at)) }
+    if parser.at == bytes.len() { Ok((value, parser.spelled)) } else { Err(JsonError::Trailing(parser.at)) }
 }
 
 struct Parser<'a> {
     text: &'a str,
     at: usize,
+    /// Nothing was read so far that JCS spells another way.
+    spelled: bool,
 }
 
 impl<'a> Parser<'a> {
@@ -87,6 +94,7 @@ impl<'a> Parser<'a> {
     fn blanks(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
+            self.spelled = false;
         }
     }
 
@@ -141,6 +149,7 @@ impl<'a> Parser<'a> {
             self.blanks();
             self.take(b':')?;
             let value = self.value(depth)?;
+            self.spelled &= members.last_key_value().is_none_or(|(before, _)| *before < name);
             if members.insert(name, value).is_some() {
                 return Err(JsonError::Duplicate(end));
             }
@@ -196,6 +205,8 @@ impl<'a> Parser<'a> {
         let mut text = String::new();
         let mut from = self.at;
         loop {
+            let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+            self.at += rest.iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..=0x1f)).count();
             match self.peek() {
                 None | Some(1..=0x1f) => return Err(JsonError::Syntax(self.at)),
                 Some(0) => return Err(JsonError::Nul(self.at)),
@@ -220,7 +231,11 @@ impl<'a> Parser<'a> {
         let letter = self.peek().ok_or(JsonError::Syntax(self.at))?;
         self.at += 1;
         let plain = match letter {
-            b'"' | b'\\' | b'/' => char::from(letter),
+            b'"' | b'\\' => char::from(letter),
+            b'/' => {
+                self.spelled = false;
+                '/'
+            }
             b'b' => '\u{8}',
             b'f' => '\u{c}',
             b'n' => '\n',
@@ -234,6 +249,9 @@ impl<'a> Parser<'a> {
 
     fn unit(&mut self, start: usize) -> Result<char, JsonError> {
         let first = self.four_digits()?;
+        let is_short = matches!(first, 8..=10 | 12 | 13);
+        let digits = self.text.as_bytes().get(start..self.at).unwrap_or_default();
+        self.spelled &= first < 0x20 && !is_short && !digits.iter().any(u8::is_ascii_uppercase);
         let code = match first {
             0 => return Err(JsonError::Nul(start)),
             0xd800..=0xdbff => {
@@ -397,6 +415,70 @@ mod tests {
         let printed = "{\"aA\":\"\u{e9}\u{1f600}\\u0001/\\n\\\"\\\\\",\"b\":[1,-2,0,true,false,null]}";
         assert_eq!(String::from_utf8(value.to_jcs()).unwrap(), printed);
         assert_eq!(parse(printed.as_bytes()).unwrap(), value);
+    }
+
+    #[test]
+    fn what_is_read_in_its_one_spelling_is_known_without_printing() {
+        // [J-7]
+        for (text, spelled) in [
+            ("{\"a\":1,\"b\":[\"\\\"\\\\\\b\\t\\n\\f\\r\\u0001\\u001f/\u{e9}\u{7f}\",-2,null]}", true),
+            (r#"{"b":1,"a":2}"#, false),
+            (r#"{"a":1 }"#, false),
+            (" 1", false),
+            ("1\n", false),
+            (r#""\/""#, false),
+            (r#""\u001F""#, false),
+            (r#""\u000a""#, false),
+            (r#""\u0041""#, false),
+            (r#""\ud83d\ude00""#, false),
+        ] {
+            let read = parse_spelled(text.as_bytes()).unwrap();
+            assert_eq!((read.1, read.0.to_jcs() == text.as_bytes()), (spelled, spelled), "{text}");
+        }
+    }
+
+    const PARTS: [&str; 28] = [
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        r#""a":"#,
+        r#""b":"#,
+        r#""A":"#,
+        "\"",
+        " ",
+        "\n",
+        "0",
+        "12",
+        "-1",
+        "true",
+        "null",
+        r#""x""#,
+        r"\n",
+        r"\/",
+        r"\u000a",
+        r"\u001f",
+        r"\u001F",
+        r"\u0041",
+        r#"\""#,
+        r"\\",
+        "\u{e9}",
+        r"\ud83d\ude00",
+    ];
+
+    proptest::proptest! {
+        #[test]
+        fn a_spelling_is_known_whatever_it_is(parts in proptest::collection::vec(proptest::sample::select(&PARTS[..]), 0..12)) {
+            // [J-7]
+            let text = parts.concat();
+            for text in [text.clone(), format!("[\"{text}\"]"), format!("{{\"a\":1,{text}\"c\":2}}")] {
+                if let Ok((value, spelled)) = parse_spelled(text.as_bytes()) {
+                    proptest::prop_assert_eq!(spelled, value.to_jcs() == text.as_bytes(), "{}", text);
+                }
+            }
+        }
     }
 
     #[test]

@@ -303,7 +303,19 @@ impl Debug for Vkey {
 /// Decodes a point as RFC 8032, section 5.1.3, does; the library alone also takes second spellings [N-5].
 fn ed25519(public: &[u8; ED25519_PUBLIC_BYTES]) -> Result<VerifyingKey, KeyError> {
     let key = VerifyingKey::from_bytes(public).map_err(|_| KeyError::NotAPoint)?;
-    if key.to_edwards().compress().as_bytes() == public { Ok(key) } else { Err(KeyError::NotCanonical) }
+    if is_canonical(public) { Ok(key) } else { Err(KeyError::NotCanonical) }
+}
+
+/// Whether a point has no other spelling that comes first: y is below p = 2^255 − 19, and x = 0, which is so where y is 1 or
+/// p − 1, is not called odd. The same as printing the point again, without a division.
+fn is_canonical(public: &[u8; ED25519_PUBLIC_BYTES]) -> bool {
+    let [low, middle @ .., high] = public;
+    let (y_high, x_is_odd) = (high & 0x7f, high >> 7 == 1);
+    let is_all = |byte: u8| middle.iter().all(|found| *found == byte);
+    let is_one = (*low, y_high) == (1, 0) && is_all(0);
+    let near_p = y_high == 0x7f && is_all(0xff);
+    let (is_below_p, is_minus_one) = (!near_p || *low < 0xed, near_p && *low == 0xec);
+    is_below_p && !(x_is_odd && (is_one || is_minus_one))
 }
 
 /// Splits at the first two `+`: base64 holds more of them, a key name and an id none.
@@ -399,6 +411,20 @@ mod tests {
         let mut second_spelling = [0xff; 32];
         (second_spelling[0], second_spelling[31]) = (0xee, 0x7f);
         assert_eq!(Vkey::new("name", KeyKind::Ed25519, &second_spelling), Err(KeyError::NotCanonical));
+        // Every y from p − 2 on and those that they are second spellings of, with either sign: one spelling is one that prints alike.
+        let mut spellings = 0;
+        for low in 0..=u8::MAX {
+            for (fill, high) in [(0, 0), (0xff, 0x7f), (0, 0x7f), (0xff, 0)] {
+                for sign in [0, 0x80] {
+                    let mut public = [fill; 32];
+                    (public[0], public[31]) = (low, high | sign);
+                    let Ok(key) = VerifyingKey::from_bytes(&public) else { continue };
+                    assert_eq!(is_canonical(&public), key.to_edwards().compress().as_bytes() == &public, "{public:?}");
+                    spellings += 1;
+                }
+            }
+        }
+        assert!(spellings > 500, "{spellings}");
         let mut negative_zero = [0; 32];
         (negative_zero[0], negative_zero[31]) = (1, 0x80);
         assert!(Vkey::new("name", KeyKind::Ed25519, &negative_zero).is_err());

@@ -164,7 +164,7 @@ impl Note {
         }
         let note = core::str::from_utf8(bytes).map_err(|error| NoteError::NotUtf8 { at: error.valid_up_to() })?;
         check_characters(note)?;
-        let (body, lines) = note.rsplit_once("\n\n").ok_or(NoteError::NoSignatures)?;
+        let (body, lines) = split(note).ok_or(NoteError::NoSignatures)?;
         let signatures = parse_signature_lines(lines)?;
         let mut text = String::with_capacity(body.len() + 1);
         text.push_str(body);
@@ -244,8 +244,25 @@ fn check_count(signatures: usize) -> Result<(), NoteError> {
     }
 }
 
+/// At the last empty line. Signatures are long and few: from one newline to the one before it.
+fn split(note: &str) -> Option<(&str, &str)> {
+    let mut later = None;
+    for (at, _) in note.rmatch_indices('\n') {
+        if later == Some(at + 1) {
+            return Some((note.get(..at)?, note.get(at + 2..)?));
+        }
+        later = Some(at);
+    }
+    None
+}
+
 fn check_characters(note: &str) -> Result<(), NoteError> {
-    match note.bytes().enumerate().find(|(_, byte)| *byte < b' ' && *byte != b'\n') {
+    let is_wrong = |byte: u8| byte < b' ' && byte != b'\n';
+    // All of them and no early end, which a machine does many bytes at a time.
+    if !note.bytes().fold(false, |wrong, byte| wrong | is_wrong(byte)) {
+        return Ok(());
+    }
+    match note.bytes().enumerate().find(|(_, byte)| is_wrong(*byte)) {
         Some((at, byte)) => Err(NoteError::Control { byte, at }),
         None => Ok(()),
     }

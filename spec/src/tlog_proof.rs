@@ -97,6 +97,11 @@ pub enum PlaceError {
 impl TlogProof {
     /// Reads a proof; the checkpoint in it must parse as well [F-1].
     pub fn parse(bytes: &[u8]) -> Result<TlogProof, TlogProofError> {
+        Ok(TlogProof::parse_signed(bytes)?.0)
+    }
+
+    /// Reads a proof and its checkpoint [F-1].
+    pub fn parse_signed(bytes: &[u8]) -> Result<(TlogProof, SignedCheckpoint), TlogProofError> {
         if bytes.len() > TLOG_PROOF_BYTES_MAX {
             return Err(TlogProofError::TooLong { got: bytes.len() });
         }
@@ -125,8 +130,8 @@ impl TlogProof {
             let wrong = |source| TlogProofError::Hash { line: hashes.len() + 1, source };
             hashes.push(Hash::from_b64(line).map_err(wrong)?);
         }
-        SignedCheckpoint::parse(rest.as_bytes())?;
-        Ok(TlogProof { extra, index, hashes, checkpoint: rest.as_bytes().to_vec() })
+        let signed = SignedCheckpoint::parse(rest.as_bytes())?;
+        Ok((TlogProof { extra, index, hashes, checkpoint: rest.as_bytes().to_vec() }, signed))
     }
 
     /// The bytes that [`TlogProof::parse`] reads [F-1].
@@ -144,8 +149,13 @@ impl TlogProof {
     /// Says nothing about who signed the checkpoint: that is for [`crate::policy::Policy::verify`].
     pub fn verify_place(&self, leaf: &Hash) -> Result<SignedCheckpoint, PlaceError> {
         let signed = self.signed_checkpoint()?;
-        verify_inclusion(leaf, self.index, signed.size(), &self.hashes, signed.root())?;
+        self.verify_place_in(&signed, leaf)?;
         Ok(signed)
+    }
+
+    /// The same in its checkpoint, when that was read already.
+    pub fn verify_place_in(&self, signed: &SignedCheckpoint, leaf: &Hash) -> Result<(), InclusionError> {
+        verify_inclusion(leaf, self.index, signed.size(), &self.hashes, signed.root())
     }
 
     /// The leaf hash of the extra data; `None` when there is none [F-3].

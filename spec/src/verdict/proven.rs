@@ -14,7 +14,7 @@ use crate::event::{self, Event, Statement};
 use crate::hash::{Hash, leaf_hash};
 use crate::key::Vkey;
 use crate::refusal::Refusal;
-use crate::tlog_proof::{PlaceError, TlogProof};
+use crate::tlog_proof::TlogProof;
 use crate::tree::{LeafIndex, TreeSize};
 use crate::trust::{TrustFile, TrustedIssuer};
 
@@ -73,24 +73,22 @@ struct Reading<'a> {
 impl Reading<'_> {
     fn proof(&mut self, given: &Proof<'_>) -> Result<(), Fault> {
         let malformed = |reason: String| Fault::new(Code::ProofMalformed, reason); // [V-11]
-        let proof = TlogProof::parse(given.bytes).map_err(|error| malformed(format!("not a tlog-proof: {error}")))?;
-        let checkpoint = proof.signed_checkpoint().map_err(|error| malformed(error.to_string()))?;
+        let read = TlogProof::parse_signed(given.bytes);
+        let (proof, checkpoint) = read.map_err(|error| malformed(format!("not a tlog-proof: {error}")))?;
         let leaf =
             proof.extra.as_deref().ok_or_else(|| malformed("its `extra` line with the leaf is missing".into()))?;
         let witnessed = self.judge(&checkpoint)?;
-        proof.verify_place(&leaf_hash(leaf)).map_err(|error| match error {
-            PlaceError::Checkpoint(error) => malformed(error.to_string()),
-            PlaceError::Inclusion(error) => Fault::new(Code::Inclusion, error.to_string()), // [V-14]
-        })?;
+        let place = proof.verify_place_in(&checkpoint, &leaf_hash(leaf));
+        place.map_err(|error| Fault::new(Code::Inclusion, error.to_string()))?; // [V-14]
         self.take(given.name, proof.index, leaf, &checkpoint, &witnessed)
     }
 
     fn bundle(&mut self, given: &Proof<'_>) -> Result<(), Fault> {
         let malformed = |error: BundleError| Fault::new(Code::BundleMalformed, format!("not a bundle: {error}"));
-        let bundle = Bundle::parse(given.bytes).map_err(malformed)?;
-        let checkpoint = bundle.signed_checkpoint().map_err(malformed)?;
+        let (bundle, checkpoint) = Bundle::parse_signed(given.bytes).map_err(malformed)?;
         let witnessed = self.judge(&checkpoint)?;
-        bundle.verify_places().map_err(|error| Fault::new(Code::Inclusion, error.to_string()))?; // [V-14] [B-3]
+        let places = bundle.verify_places_in(&checkpoint);
+        places.map_err(|error| Fault::new(Code::Inclusion, error.to_string()))?; // [V-14] [B-3]
         for (index, leaf) in &bundle.entries {
             self.take(given.name, *index, leaf, &checkpoint, &witnessed)?;
         }
