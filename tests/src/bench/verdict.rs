@@ -10,6 +10,8 @@ use vitrine_spec::event::Event;
 use vitrine_spec::hash::Hash;
 use vitrine_spec::key::{KeyKind, Vkey};
 use vitrine_spec::policy::Policy;
+use vitrine_spec::proof::Tiles;
+use vitrine_spec::tiles::TileId;
 use vitrine_spec::tlog_proof::TlogProof;
 use vitrine_spec::trust::TrustFile;
 use vitrine_spec::verdict::{File, Pins, Proof, Question, Witnessing, verify_update};
@@ -50,20 +52,38 @@ pub fn run(world: &World, rounds: u32) -> Result<(), String> {
     compare(&question, &bare, rounds)?;
 
     let pins = self::pins(world, "strict")?;
-    let bundle = bundle(world, &file.sha256)?;
-    let bundles = [Proof { name: "bundle", bytes: bundle.as_bytes() }];
-    let question = Question { bundles: &bundles, ..Question::new(file, &[], &pins, None) };
-    let parsed = Bundle::parse(bundle.as_bytes()).map_err(|e| e.to_string())?;
+    let whole = Bundle::parse(bundle(world, &file.sha256)?.as_bytes()).map_err(|e| e.to_string())?;
+    let signed = whole.signed_checkpoint().map_err(|e| e.to_string())?;
+    let mut entries = whole.entries.clone();
+    entries.retain(|(index, _)| index.get() > 0);
+    let without = Bundle::make(entries, signed.size(), whole.checkpoint.clone(), &Folder(world));
+    let without = without.map_err(|e| e.to_string())?;
     println!(
-        "verdict: the same by its bundle of {} bytes, {} entries (1 update, 2 builds, 3 rebuilds, 1 review, the charter), all of them required",
-        bundle.len(),
-        parsed.entries.len()
+        "verdict: an update by its bundle: 2 builds, 3 rebuilds and a review, all of them required, 8 signatures of the checkpoint"
     );
-    let mut bare = of_checkpoint(&parsed.signed_checkpoint().map_err(|e| e.to_string())?, &pins)?;
-    for (_, leaf) in &parsed.entries {
-        bare.extend(of_leaf(leaf, &pins)?);
+    for (bundle, what) in [(without, "without the charter"), (whole, "with the charter, as the log gives it")] {
+        let mut bare = of_checkpoint(&signed, &pins)?;
+        for (_, leaf) in &bundle.entries {
+            bare.extend(of_leaf(leaf, &pins)?);
+        }
+        let bytes = bundle.print();
+        let bundles = [Proof { name: "bundle", bytes: &bytes }];
+        println!("  {what}: {} entries, {} bytes", bundle.entries.len(), bytes.len());
+        compare(&Question { bundles: &bundles, ..Question::new(file, &[], &pins, None) }, &bare, rounds)?;
     }
-    compare(&question, &bare, rounds)
+    Ok(())
+}
+
+/// The tiles of the log, in its folder.
+struct Folder<'a>(&'a World);
+
+impl Tiles for Folder<'_> {
+    type Error = String;
+
+    fn tile(&self, id: TileId) -> Result<Vec<u8>, String> {
+        let path = self.0.path("log").join(id.path());
+        std::fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))
+    }
 }
 
 /// The events of the release, as their issuers log them.
