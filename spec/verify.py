@@ -339,6 +339,7 @@ def follow(charters, t):                    # V-31, V-46, V-3: the charters that
         elif not before: continue
         else:
             b = before.body
+            need(all(x.id == c.id or x.body.get("prev") != n["prev"] for x in charters), "charter", f"{c.at}: another charter follows version {b['version']}, too")
             operator, supervisor = [[Key(k) for k in (b[r]["vkey"], b[r].get("spare")) if k] for r in ROLES[:2]]
             new = [Key(n[r]["vkey"]) for r in ROLES if n[r]["vkey"] != b[r]["vkey"]]
             need(c.who == ("operator", b["operator"]["epoch"]) and n["version"] == b["version"] + 1 and all(
@@ -402,8 +403,10 @@ def judge(file, given, p, t, floor, watched, now, checked, not_checked, events):
         return not why
     # V-21 to V-25, V-35, V-36, V-45, V-47: the update
     need(of("update"), "update.missing", "no update among the proofs")
-    u = next((u for u in of("update") if file.sha256 in u.digests), None)
-    need(u, "file.digest", f"no update holds {file.name} with {file.sha256}")
+    held = [x for x in of("update") if file.sha256 in x.digests]
+    need(held, "file.digest", f"no update holds {file.name} with {file.sha256}")
+    issuer = lambda x: getattr(t.streams.get((x.body["packageId"], x.body["channel"])), "issuer", None)
+    u = max((x for x in held if not fault(x) and issuer(x) == x.issuer), key=lambda x: x.index, default=held[0])
     need(file.size in [s["annotations"]["size"] for s in u.subject if s["digest"]["sha256"] == file.sha256], "file.size", f"{file.name} has {file.size} bytes")
     need(not (why := fault(u)), *why or ("", ""))
     b = u.body

@@ -54,6 +54,13 @@ pub(super) fn follow(proven: &[Proven], trust: &TrustFile, account: &mut Account
     while let Some((_, before, old)) = in_force {
         let next = charters.iter().find(|(_, _, new)| new.prev == Some(before.event.id));
         if let Some((_, proof, new)) = next {
+            let twin = |(_, other, twin): &&(usize, &Proven, &Charter)| {
+                twin.prev == Some(before.event.id) && other.event.id != proof.event.id
+            };
+            if let Some((_, other, _)) = charters.iter().find(twin) {
+                let reason = format!("{} and {} both follow version {}", proof.what(), other.what(), old.version);
+                return Err(Fault::new(Code::Charter, reason));
+            }
             // Shown in two trees it is one charter, and each copy has its own signatures.
             for (at, copy, _) in charters.iter().filter(|(_, copy, _)| copy.event.id == proof.event.id) {
                 check_later(old, copy, new)?;

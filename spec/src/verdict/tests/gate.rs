@@ -480,6 +480,45 @@ fn charters_are_followed_from_the_pinned_one() {
 }
 
 #[test]
+fn two_charters_after_one_are_refused_however_signed() {
+    // [V-46]
+    let (mut world, mut indices, trust) = charters(|_| (), &["supervisor"]);
+    let mut twin = charter();
+    twin["version"] = json!(2);
+    twin["prev"] = json!(world.id(indices[0]));
+    twin["built_here_only"] = json!(true);
+    let origin = json!([{"digest": {"sha256": Hash::of(ORIGIN.as_bytes()).hex()}}]);
+    let cosigners = json!({"cosigners": [issuer_seed("supervisor").vkey().keyid()]});
+    indices.push(world.event("operator", "charter", origin, twin, cosigners));
+    let verdict = judge_bundle(&trust, &world.bundle(&indices), None, None);
+    assert_code(&verdict, Code::Charter, &["entry 1", "entry 4", "both follow version 1"]);
+}
+
+#[test]
+fn of_several_updates_of_a_file_the_newest_that_counts_is_judged() {
+    // [V-21]
+    let mut world = World::default();
+    let build = world.build();
+    let beta = world.update_with(&[build], |_, body| body["channel"] = json!("beta"));
+    let old = world.update(&[build]);
+    let new = world.update_with(&[build], |_, body| body["release_seq"] = json!(2));
+    let trust = Trust::default();
+    for order in [[beta, old, new], [new, old, beta]] {
+        let proofs: Vec<Vec<u8>> = order.iter().chain([&build]).map(|index| world.proof(*index)).collect();
+        let verdict = judge(&trust, &proofs, Some(NOW));
+        assert_code(&verdict, Code::Verified, &["release 2 in stable"]);
+        assert!(has(&verdict.not_checked, "update: entry 1 (update of release) holds this file too"), "{verdict:#?}");
+    }
+    // What a thief of the key logged later takes no update's place.
+    let mut disowned = trust.clone();
+    disowned.issuers[0].2 = Some(new);
+    let proofs = [beta, old, new, build].map(|index| world.proof(index));
+    assert_code(&judge(&disowned, &proofs, Some(NOW)), Code::Verified, &["release 1 in stable"]);
+    let only = [world.proof(beta), world.proof(build)];
+    assert_code(&judge(&trust, &only, Some(NOW)), Code::StreamUnknown, &["beta"]);
+}
+
+#[test]
 fn a_later_charter_that_is_not_rightly_signed_is_refused() {
     // [V-46]
     let refused = |change: fn(&mut Value), cosigners: &[&str]| {

@@ -20,6 +20,7 @@ pub(super) fn cases(drill: &mut Drill, release: &Release) {
     signatures(drill, release);
     issuers(drill, release);
     charters(drill, release);
+    several(drill, release);
     development(drill);
 }
 
@@ -222,6 +223,32 @@ fn charters(drill: &mut Drill, release: &Release) {
         drill.bundle(name, short(&world, &[&release.charters[..1], &[second], &release.plain()].concat()));
         drill.case(Case::plain(name, "charter", shows).trust("pinned").bundle(name));
     }
+}
+
+/// One file in several updates, and two charters that follow the same one.
+fn several(drill: &mut Drill, release: &Release) {
+    let mut world = release.world.clone();
+    let next = update(&mut world, &release.builds, |_, body, _| body["release_seq"] = json!(8));
+    let beta = update(&mut world, &release.builds, |_, body, _| body["channel"] = json!("beta"));
+    drill.bundle("released-again", bundle(&world, &[&release.plain()[..], &[next, beta]].concat()));
+    drill.trust("from-release-eight", &Trust::asking("min_release_seq = 8\n"));
+    drill.case(
+        Case::plain(
+            "released-again",
+            "verified",
+            "of several updates of a file the newest of a stream that is taken is judged",
+        )
+        .trust("from-release-eight")
+        .bundle("released-again"),
+    );
+    let mut world = release.world.clone();
+    let twin = second_charter(&mut world, release.charters[0], &["supervisor", "supervisor-two"]);
+    drill.bundle("charter-twice", short(&world, &[&release.charters[..], &[twin], &release.plain()].concat()));
+    drill.case(
+        Case::plain("charter-twice", "charter", "two charters follow version 1, rightly signed both")
+            .trust("pinned")
+            .bundle("charter-twice"),
+    );
 }
 
 /// A log whose origin says that its keys are nobody's.
