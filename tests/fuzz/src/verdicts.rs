@@ -47,7 +47,7 @@ struct Given {
     sha256: Hash,
     /// The update's and its build's, which together are verified.
     sound: [Vec<u8>; 2],
-    /// The leaf of every proof there is.
+    /// Every leaf that the keys of the pinned log have shown in a tree: the proofs' and the drill's, which is of the same keys.
     leaves: BTreeSet<Vec<u8>>,
 }
 
@@ -60,7 +60,14 @@ fn given() -> &'static Given {
         let trust = TrustFile::parse(&vectors.trust).expect("a trust file");
         let pins = Pins::new(policy, trust, Witnessing::Required).expect("they fit");
         let leaf = |proof: &String| TlogProof::parse(proof.as_bytes()).ok()?.extra;
-        let leaves = vectors.proofs.values().filter_map(leaf).collect();
+        let mut leaves: BTreeSet<Vec<u8>> = vectors.proofs.values().filter_map(leaf).collect();
+        let drill = concat!(env!("CARGO_MANIFEST_DIR"), "/../../spec/vectors/drill/bundles");
+        for bundle in std::fs::read_dir(drill).expect("the drill is there") {
+            let bytes = std::fs::read(bundle.expect("its folder is read").path()).expect("a bundle is read");
+            let Ok(bundle) = Bundle::parse(&bytes) else { continue };
+            let signed = bundle.verify_places().is_ok_and(|checkpoint| pins.judge(&checkpoint, None).is_ok());
+            leaves.extend(bundle.entries.into_iter().map(|(_, leaf)| leaf).filter(|_| signed));
+        }
         let sound = ["update", "build"].map(|name| vectors.proofs[name].clone().into_bytes());
         let case = vectors.verdicts.into_iter().find(|case| case.id == "build-and-rebuild").expect("a sound case");
         let sha256 = Hash::from_hex(&case.file.sha256).expect("a digest");
