@@ -242,6 +242,7 @@ def event(where, index, leaf, origin):      # V-17, V-12; E-1 to E-6, L-18 to L-
     if kind == "rebuild":
         made = [s.get("annotations", {}).get("produced") for s in st["subject"]]
         good(b["outcome"] in (["identical"] if made == sums else ["different"] if any(made) else ["build-failed", "not-attempted"]), "not what it shows")
+    if kind == "code-review" and b["outcome"] != "inconclusive": good((b["outcome"] == "findings") == any(b["findings"].values()), "not what it counts")
     if kind == "verdict":
         tracks = [m[1] for level in b["levels"] if (m := re.fullmatch("SLSA_(.+)_LEVEL_[0-9]+", level))]
         good(ascending(sums) and len(tracks) == len(set(tracks)) and "FAILED" not in b["levels"] and (b["result"] == "PASSED" or not b["levels"]), "levels")
@@ -371,9 +372,10 @@ def judge(file, given, p, t, floor, watched, now, checked, not_checked, events):
         need(cp.origin == t.origin, "origin.unknown", f"{path}: of the log {cp.origin}, not of {t.origin}")
         lines = [(k, k.time(cp, line)) for k in log for keyid, line in cp.lines if keyid == k.keyid]
         need(all(time is not None for _, time in lines), "log.signature", f"{path}: a signature of the log is wrong")
+        quorum = cosigned(p, cp, now)
         need(asked(t) <= {k.kind for k, _ in lines}, "log.signature", f"{path}: not signed by the log with every key that is asked for")
         need(holds, "inclusion", f"{path}: not in the tree of its checkpoint")
-        cps.append((path, cp, *cosigned(p, cp, now)))
+        cps.append((path, cp, *quorum))
         for index, leaf in entries: events.setdefault((index, leaf), event(path, index, leaf, t.origin))
     # V-31, V-46, V-18, V-16: charters, signers, trees
     def of(kind): return [e for e in events.values() if e.type == kind]

@@ -13,7 +13,7 @@ use crate::hash::Hash;
 use crate::limits::WATCHED_BYTES_MAX;
 use crate::text::{self, push};
 use crate::tree::{LeafIndex, TreeSize};
-use crate::words::{Name, is_name};
+use crate::words::Name;
 
 /// First line of the file [O-1].
 pub const HEADER: &str = "vitrine.example/watched@v0";
@@ -159,7 +159,7 @@ fn index(text: &str) -> Option<LeafIndex> {
 
 fn epoch(issuer: &str, epoch: &str) -> Option<(Name, u32)> {
     let epoch = text::decimal(epoch).ok().and_then(|epoch| u32::try_from(epoch).ok()).filter(|epoch| *epoch != 0)?;
-    is_name(issuer).then(|| Name::new(issuer)).flatten().map(|issuer| (issuer, epoch))
+    Name::new(issuer).map(|issuer| (issuer, epoch))
 }
 
 /// The lines `origin`, `size` and `root` behind the header, or the number of the wrong one and what belongs there.

@@ -399,7 +399,8 @@ impl Import {
             return Ok(Some(fate));
         }
         let (proof, now) = (files::beside(&path, "tlog-proof"), clock::now());
-        let sought = Sought { issuer: &self.issuer, artifact: pair.artifact, provenance: pair.sha256 };
+        let (epoch, key) = (self.standing.epoch, &self.key.vkey());
+        let sought = Sought { issuer: &self.issuer, epoch, key, artifact: pair.artifact, provenance: pair.sha256 };
         // A kept proof that this policy does not take, or that was damaged, is replaced by one that it takes.
         let kept = std::fs::read(&proof).ok();
         let kept = kept.and_then(|bytes| found::in_file(&self.policy, "", &bytes, now).ok());

@@ -41,10 +41,12 @@ pub struct Passed {
 /// This version takes the type, so that [`super::fold`] judges it; or one of the three does not hold.
 pub fn pass(state: &mut State, leaf: &[u8], origin: &Origin) -> Read<Passed> {
     let Draft { id, envelope, payload, .. } = read_leaf(leaf, origin)?;
-    if let Ok(kind) = statement::kind_of(&payload)
-        && kind.is_taken()
-    {
-        return Err(Refusal::TypeNotAllowed(format!("{kind} is a type of this version, and is judged as one")));
+    match statement::kind_of(&payload) {
+        Ok(kind) if kind.is_taken() => {
+            return Err(Refusal::TypeNotAllowed(format!("{kind} is a type of this version, and is judged as one")));
+        }
+        Ok(_) | Err(Refusal::TypeUnknown(_)) => {}
+        Err(refusal) => return Err(refusal),
     }
     let kind = payload.get("predicateType").and_then(Value::as_text).unwrap_or_default().to_owned();
     let nothing = Value::Null;

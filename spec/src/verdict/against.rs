@@ -15,21 +15,21 @@ use crate::body::files::{Outcome, Rebuild, Update};
 use crate::body::verdict::VerdictResult;
 use crate::hash::Hash;
 use crate::statement::{Rel, Subject};
+use crate::tree::LeafIndex;
 use crate::trust::TrustedStream;
 use crate::watched::file_key;
 
 impl<'a> Case<'a> {
     /// Refuses an update that something proven or watched speaks against.
     pub(super) fn against(&self, stream: &TrustedStream, account: &mut Account) -> Result<(), Fault> {
-        for proof in self.others() {
-            match &proof.event.statement.body {
-                Body::Revoke(revoke) if self.revokes(proof) => {
-                    let reason = format!("{} revoked it: {}", proof.what(), revoke.reason); // [V-24]
-                    return Err(Fault::new(Code::UpdateRevoked, reason));
-                }
-                Body::Update(other) if !self.is_disowned(proof) => self.second_digest(proof, other)?,
-                _ => {}
-            }
+        for proof in self.others().filter(|proof| self.revokes(proof)) {
+            let Body::Revoke(revoke) = &proof.event.statement.body else { continue };
+            let reason = format!("{} revoked it: {}", proof.what(), revoke.reason); // [V-24]
+            return Err(Fault::new(Code::UpdateRevoked, reason));
+        }
+        for proof in self.others().filter(|proof| !self.is_disowned(proof)) {
+            let Body::Update(other) = &proof.event.statement.body else { continue };
+            self.second_digest(proof, other)?;
         }
         self.different(stream, account)?;
         self.failed(stream)?;
@@ -76,11 +76,11 @@ impl<'a> Case<'a> {
         let mut said: BTreeSet<&str> = BTreeSet::new();
         for proof in self.others() {
             let Some((rebuild, files)) = self.rebuilt(proof) else { continue };
-            let differs = |file: &&&Subject| {
-                rebuild.outcome == Outcome::Different
-                    || file.produced.is_some_and(|produced| Some(produced) != file.digest.sha256)
-            };
-            let Some(file) = files.iter().find(differs) else { continue };
+            if rebuild.outcome != Outcome::Different {
+                continue;
+            }
+            let differs = |file: &&&Subject| file.produced != file.digest.sha256;
+            let Some(file) = files.iter().find(differs).or(files.first()) else { continue };
             let produced = file.produced.map_or_else(|| "nothing".to_string(), |produced| produced.hex());
             let reason = format!(
                 "{} ({}) rebuilt {} and the outcome is different: {} was claimed, {produced} was produced",
@@ -147,8 +147,9 @@ impl<'a> Case<'a> {
         }
         for own in self.files() {
             let key = file_key(&self.body.purl, name_of(own), self.body.channel.as_str());
+            let lines = watched.second.range((key, LeafIndex::new(0), Hash::new([0; 32]))..);
             let other =
-                watched.second.iter().find(|(found, _, sha256)| *found == key && Some(*sha256) != own.digest.sha256);
+                lines.take_while(|(found, ..)| *found == key).find(|(_, _, sha256)| Some(*sha256) != own.digest.sha256);
             if let Some((_, by, sha256)) = other {
                 let reason = format!(
                     "{} {} in {} has two digests: entry {} says {}, entry {by} says {}, says the watch",

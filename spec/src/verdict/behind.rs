@@ -38,15 +38,16 @@ impl Pending {
     }
 
     /// Something that was asked for is not there: wait for it, or no longer.
-    fn miss(&mut self, pending: Code, missing: Code, reason: String) -> Result<(), Fault> {
-        if self.overdue {
-            return Err(Fault::new(
-                missing,
-                format!("{reason}, and the time that the trust file gives a release is over"),
-            ));
-        }
-        self.wait(Fault::new(pending, reason));
-        Ok(())
+    fn miss(&mut self, pending: Code, missing: Code, reason: String) {
+        self.wait(match self.overdue {
+            true => Fault::new(missing, format!("{reason}, and the time that the trust file gives a release is over")),
+            false => Fault::new(pending, reason),
+        });
+    }
+
+    /// What was waited for long enough is a "no", once nothing else behind the update is wrong [V-42].
+    pub(super) fn in_time(&self) -> Result<(), Fault> {
+        self.first.clone().filter(|_| self.overdue).map_or(Ok(()), Err)
     }
 
     /// Keeps a reason to wait, unless there is one already.
@@ -177,7 +178,7 @@ impl<'a> Case<'a> {
         }
         if stream.require_review && !counted {
             let reason = format!("no review that counts is of {}, the source of {}", show(source), build.what());
-            pending.miss(Code::ReviewPending, Code::ReviewMissing, reason)?;
+            pending.miss(Code::ReviewPending, Code::ReviewMissing, reason);
         }
         Ok(())
     }
@@ -271,7 +272,7 @@ impl<'a> Case<'a> {
                 let reason = format!("{reason}, and did not succeed at {}", lost.join(", "));
                 return Err(Fault::new(Code::RebuildFailed, reason));
             }
-            pending.miss(Code::RebuildPending, Code::RebuildMissing, reason)?;
+            pending.miss(Code::RebuildPending, Code::RebuildMissing, reason);
         }
         Ok(())
     }
@@ -294,12 +295,7 @@ impl<'a> Case<'a> {
     }
 
     /// Verdicts about the files; a `FAILED` one has refused the update before [V-41].
-    pub(super) fn verdicts(
-        &self,
-        stream: &TrustedStream,
-        pending: &mut Pending,
-        account: &mut Account,
-    ) -> Result<(), Fault> {
+    pub(super) fn verdicts(&self, stream: &TrustedStream, pending: &mut Pending, account: &mut Account) {
         let mut passed: BTreeSet<Hash> = BTreeSet::new();
         for proof in self.others() {
             let Body::Verdict(verdict) = &proof.event.statement.body else { continue };
@@ -319,12 +315,9 @@ impl<'a> Case<'a> {
             }
         }
         let missing = |file: &&Subject| !file.digest.sha256.is_some_and(|sha256| passed.contains(&sha256));
-        match self.files().iter().find(missing).filter(|_| stream.require_verdict) {
-            None => Ok(()),
-            Some(file) => {
-                let reason = format!("no verdict that counts says PASSED about {} {}", name_of(file), digest(file));
-                pending.miss(Code::VerdictPending, Code::VerdictMissing, reason)
-            }
+        if let Some(file) = self.files().iter().find(missing).filter(|_| stream.require_verdict) {
+            let reason = format!("no verdict that counts says PASSED about {} {}", name_of(file), digest(file));
+            pending.miss(Code::VerdictPending, Code::VerdictMissing, reason);
         }
     }
 }

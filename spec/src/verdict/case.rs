@@ -44,9 +44,10 @@ impl<'a> Case<'a> {
                 None => held.extend(files.iter().map(|other| format!("{} {}", name_of(other), digest(other)))),
             }
         }
-        // A file is often released again: in a next release, or in another channel after it was tried in one.
+        // A file is often released again: in a next release, or in another channel after it was tried in one. Of one shown in
+        // several trees it is the first given: the last of equal ones from behind.
         let counts = |case: &&Case<'_>| case.support(case.update).is_ok() && case.stream().is_ok();
-        let newest = cases.iter().filter(counts).max_by_key(|case| case.update.index);
+        let newest = cases.iter().rev().filter(counts).max_by_key(|case| case.update.index);
         if let Some(case) = newest.or(cases.first()).copied() {
             check_size(file, case.update, case.subject)?;
             return Ok(case);

@@ -7,6 +7,7 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
 use super::{Code, Fault, Pins, Witnessed};
+use crate::body::Body;
 use crate::bundle::{Bundle, BundleError};
 use crate::checkpoint::{Origin, SignedCheckpoint};
 use crate::envelope::{Envelope, pae};
@@ -174,6 +175,13 @@ pub(super) fn read_event(envelope: Envelope, origin: &Origin) -> Result<Event, F
     let payload = event::parse_payload(&envelope.payload).map_err(unreadable)?;
     event::check_origin(&payload, origin).map_err(unreadable)?;
     let statement = Statement::read(&payload, envelope.payload.len()).map_err(unreadable)?;
+    match &statement.body {
+        Body::Rebuild(rebuild) => rebuild.check(&statement.subject),
+        Body::Review(review) => review.check(),
+        Body::Verdict(verdict) => verdict.check(),
+        _ => Ok(()),
+    }
+    .map_err(unreadable)?;
     Ok(Event { id: envelope.id(), envelope, statement })
 }
 
@@ -209,6 +217,24 @@ pub(super) fn issuer_line<'t>(event: &Event, trust: &'t TrustFile) -> Result<&'t
     Ok(line)
 }
 
+/// The one signer who is no cosigner: each cosigner signed, and nobody else but one [V-18].
+pub(super) fn issuer_signer(event: &Event) -> Result<&str, Fault> {
+    let mut rest: Vec<&str> = event.envelope.signatures.iter().map(|signature| signature.keyid.as_str()).collect();
+    for cosigner in &event.statement.header.cosigners {
+        match rest.iter().position(|keyid| keyid == cosigner) {
+            Some(at) => drop(rest.remove(at)),
+            None => return Err(Fault::new(Code::EventSigners, format!("{cosigner} is asked for and did not sign"))),
+        }
+    }
+    match rest.as_slice() {
+        [one] => Ok(*one),
+        rest => {
+            let reason = format!("{} signatures of issuers, one is wanted: {}", rest.len(), rest.join(", "));
+            Err(Fault::new(Code::EventSigners, reason))
+        }
+    }
+}
+
 /// Checks that exactly the issuer's key and the cosigners signed, each signature with the key of the trust file or of a role [V-18].
 ///
 /// Gives the signers whose keys neither holds: their signatures are not checked. An issuer without a line
@@ -217,28 +243,11 @@ pub(super) fn check_signers(event: &Event, trust: &TrustFile, roles: &[Vkey]) ->
     let header = &event.statement.header;
     let signers = &event.envelope.signatures;
     let line = trust.issuer(header.issuer.as_str(), header.epoch);
-    let own = line.map(|line| line.vkey.keyid());
-    let mut rest: Vec<&str> = signers.iter().map(|signature| signature.keyid.as_str()).collect();
-    for cosigner in &header.cosigners {
-        match rest.iter().position(|keyid| keyid == cosigner) {
-            Some(at) => drop(rest.remove(at)),
-            None => return Err(Fault::new(Code::EventSigners, format!("{cosigner} is asked for and did not sign"))),
-        }
-    }
-    match (rest.as_slice(), own.as_deref()) {
-        ([one], Some(own)) if *one != own => {
-            let reason = format!(
-                "signed by {one}, the trust file has {own} for {} epoch {}",
-                header.issuer.as_str(),
-                header.epoch
-            );
-            return Err(Fault::new(Code::EventSigners, reason));
-        }
-        ([_], _) => {}
-        (rest, _) => {
-            let reason = format!("{} signatures of issuers, one is wanted: {}", rest.len(), rest.join(", "));
-            return Err(Fault::new(Code::EventSigners, reason));
-        }
+    let signer = issuer_signer(event)?;
+    if let Some(own) = line.map(|line| line.vkey.keyid()).filter(|own| own != signer) {
+        let issuer = header.issuer.as_str();
+        let reason = format!("signed by {signer}, the trust file has {own} for {issuer} epoch {}", header.epoch);
+        return Err(Fault::new(Code::EventSigners, reason));
     }
     let message = pae(&event.envelope.payload);
     let mut unknown = Vec::new();

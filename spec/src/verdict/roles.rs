@@ -6,7 +6,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::proven::Proven;
+use super::proven::{Proven, issuer_signer};
 use super::{Account, Code, Fault};
 use crate::body::Body;
 use crate::body::charter::{Charter, Role};
@@ -146,6 +146,12 @@ fn check_later(old: &Charter, proof: &Proven, new: &Charter) -> Result<(), Fault
             "version {} of {} epoch {}, after version {} whose operator has epoch {}",
             new.version, header.issuer, header.epoch, old.version, old.operator.epoch
         )));
+    }
+    let signer = issuer_signer(&proof.event).map_err(|fault| fault.of(&proof.what()))?;
+    let own = core::iter::once(&old.operator.vkey).chain(&old.operator.spare);
+    if !own.into_iter().any(|vkey| vkey.keyid() == signer) {
+        let reason = format!("{}: signed by {signer}, which is no key of the operator", proof.what());
+        return Err(Fault::new(Code::EventSigners, reason));
     }
     let mut known: Vec<&Vkey> = Vec::new();
     for role in Role::ALL {

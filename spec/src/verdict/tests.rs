@@ -536,7 +536,10 @@ fn a_review_is_matched_by_the_source_and_a_contradiction_is_no_match() {
         "{verdict:#?}"
     );
     assert!(
-        has(&verdict.not_checked, "review: entry 6 (code-review of supervisor) is not of a proven build's source"),
+        has(
+            &verdict.not_checked,
+            "review: entry 6 (code-review of supervisor) is not of the source of a build that counts"
+        ),
         "{verdict:#?}"
     );
     assert_eq!(verdict.checked.iter().filter(|line| line.starts_with("review: ")).count(), 1);

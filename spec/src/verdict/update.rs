@@ -9,15 +9,14 @@ use alloc::vec::Vec;
 
 use super::behind::{Pending, agree};
 use super::case::{Case, check_checkpoints, name_of};
-use super::proven::{Proof, read_all};
+use super::proven::{Proof, Proven, read_all};
 use super::{Account, Code, Fault, Pins, Verdict, roles};
-use crate::body::Body;
-use crate::body::files::Audience;
+use crate::body::files::{Audience, Build};
 use crate::envelope::EventId;
 use crate::fields::print_instant;
 use crate::floor::{Floor, Raise};
 use crate::hash::Hash;
-use crate::statement::{Kind, Rel};
+use crate::statement::{Kind, Rel, Subject};
 use crate::trust::TrustedStream;
 use crate::watched::Watched;
 
@@ -100,8 +99,9 @@ fn judge(question: &Question<'_>, account: &mut Account) -> Result<(String, Rais
     let mut pending = Pending::new(&case, stream);
     let builds = case.builds(stream, &mut pending, account)?;
     case.rebuilds(&builds, stream, &mut pending, account)?;
-    case.verdicts(stream, &mut pending, account)?;
-    case.rest(account);
+    case.verdicts(stream, &mut pending, account);
+    pending.in_time()?;
+    case.rest(&builds, account);
     case.age(account)?;
     case.not_before(&mut pending, account);
     case.quorum(&mut pending, account);
@@ -183,7 +183,7 @@ impl Case<'_> {
     }
 
     /// Everything else that was given, so that no proof is passed over in silence [V-29] [V-33].
-    fn rest(&self, account: &mut Account) {
+    fn rest(&self, builds: &[(&Proven, &Build)], account: &mut Account) {
         let named: Vec<EventId> = self.releases().collect();
         for proof in self.others() {
             let statement = &proof.event.statement;
@@ -192,15 +192,13 @@ impl Case<'_> {
                 Kind::Build if self.body.built_here && named.contains(&proof.event.id) => {}
                 Kind::Build => account.not_checked(format!("build: {} is not one that the update names", proof.what())),
                 Kind::CodeReview => {
-                    let of_a_build =
-                        self.others().any(|build| match (&build.event.statement.body, statement.subject.first()) {
-                            (Body::Build(body), Some(subject)) => {
-                                named.contains(&build.event.id) && agree(&body.source.digest, &subject.digest)
-                            }
-                            _ => false,
-                        });
-                    if !of_a_build {
-                        account.not_checked(format!("review: {} is not of a proven build's source", proof.what()));
+                    let of = |build: &Build, subject: &Subject| agree(&build.source.digest, &subject.digest);
+                    let subject = statement.subject.first();
+                    if !builds.iter().any(|(_, build)| subject.is_some_and(|subject| of(build, subject))) {
+                        account.not_checked(format!(
+                            "review: {} is not of the source of a build that counts",
+                            proof.what()
+                        ));
                     }
                 }
                 Kind::Verdict if statement.subject.iter().any(|file| self.has(file.digest.sha256)) => {}

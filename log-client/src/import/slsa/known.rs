@@ -6,6 +6,7 @@
 use vitrine_spec::body::Body;
 use vitrine_spec::event::Event;
 use vitrine_spec::hash::Hash;
+use vitrine_spec::key::Vkey;
 use vitrine_spec::policy::Policy;
 use vitrine_spec::words::Name;
 
@@ -18,6 +19,10 @@ use crate::found::{self, Found};
 pub struct Sought<'a> {
     /// Who logged it, whatever the epoch.
     pub issuer: &'a Name,
+    /// The issuer's epoch now.
+    pub epoch: u32,
+    /// Its key.
+    pub key: &'a Vkey,
     /// The artifact.
     pub artifact: Hash,
     /// The file with the provenance.
@@ -35,9 +40,13 @@ pub fn known(remote: &impl Remote, policy: &Policy, sought: &Sought<'_>, now: u6
 
 impl Sought<'_> {
     /// Whether an event is a build of this issuer, of this artifact, with this provenance [M-12].
+    ///
+    /// An answer may show what was never signed, so the key must have signed it; of an earlier key nothing is known here.
     pub fn is(&self, event: &Event) -> bool {
         let Body::Build(build) = &event.statement.body else { return false };
-        event.statement.header.issuer == *self.issuer
+        let header = &event.statement.header;
+        header.issuer == *self.issuer
+            && (header.epoch < self.epoch || found::is_signed_by(event, self.key))
             && build.provenance == Some(self.provenance)
             && event.statement.subject.iter().any(|one| one.digest.sha256 == Some(self.artifact))
     }

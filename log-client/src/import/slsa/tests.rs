@@ -599,15 +599,18 @@ fn a_build_is_known_by_issuer_artifact_and_provenance_and_only_by_proof() {
     let mut event = draft.event().unwrap();
     event.sign(&event_key("farm")).unwrap();
     let hash = |hex: &str| Hash::from_hex(hex).unwrap();
-    let ask = |issuer: &str, artifact: &str, provenance: &str| {
+    let by = |key: &str, issuer: &str, artifact: &str, provenance: &str| {
         let (issuer, artifact, provenance) = (&Name::new(issuer).unwrap(), hash(artifact), hash(provenance));
-        known(&world, &world.policy(), &Sought { issuer, artifact, provenance }, NOW)
+        let key = &event_key(key).vkey();
+        known(&world, &world.policy(), &Sought { issuer, epoch: 1, key, artifact, provenance }, NOW)
     };
+    let ask = |issuer: &str, artifact: &str, provenance: &str| by("farm", issuer, artifact, provenance);
     let (artifact, provenance) = (digest("sha256"), made.attachment.sha256);
     assert!(ask("farm", &artifact, &provenance).unwrap().is_none());
     world.plant(&event.leaf());
     let found = ask("farm", &artifact, &provenance).unwrap().unwrap();
     assert_eq!((found.proven.leaf, found.proven.index.get()), (event.leaf(), 2));
+    assert!(by("release", "farm", &artifact, &provenance).unwrap().is_none(), "the key of this issuer did not sign it");
     for (issuer, artifact, provenance) in
         [("release", &artifact, &provenance), ("farm", &provenance, &provenance), ("farm", &artifact, &artifact)]
     {

@@ -480,6 +480,63 @@ fn charters_are_followed_from_the_pinned_one() {
 }
 
 #[test]
+fn a_charter_is_followed_with_exactly_its_signers() {
+    // [V-18] [V-46]
+    let (world, indices, trust) = charters(|_| (), &["supervisor"]);
+    let resigned = |change: &dyn Fn(&mut Vec<Value>)| {
+        let mut changed = world.clone();
+        let mut leaf: Value = serde_json::from_slice(&changed.leaves[1]).unwrap();
+        let mut signatures = leaf["signatures"].as_array().unwrap().clone();
+        change(&mut signatures);
+        leaf["signatures"] = json!(signatures);
+        changed.leaves[1] = serde_json_canonicalizer::to_vec(&leaf).unwrap();
+        judge_bundle(&trust, &changed.bundle(&indices), None, None)
+    };
+    assert_code(&resigned(&|_| ()), Code::Verified, &[]);
+    let supervisor = issuer_seed("supervisor").vkey().keyid();
+    let without = resigned(&|all| all.retain(|one| one["keyid"] != json!(supervisor)));
+    assert_code(&without, Code::EventSigners, &["entry 1", &supervisor]);
+    let more = resigned(&|all| {
+        let stranger = json!({"keyid": issuer_seed("stranger").vkey().keyid(), "sig": all[0]["sig"]});
+        all.push(stranger);
+        all.sort_by_key(|one| one["keyid"].as_str().unwrap().to_string());
+    });
+    assert_code(&more, Code::EventSigners, &["2 signatures"]);
+}
+
+#[test]
+fn what_contradicts_itself_is_no_event() {
+    // [V-17]
+    let mut world = log().world;
+    let body = json!({"outcome": "identical", "independence": "third-party", "source": source()});
+    let silent = world.event("rebuilder", "rebuild", json!([subject("app.deb", BYTES)]), body.clone(), json!({}));
+    let mut other = subject("app.deb", BYTES);
+    other["annotations"] = json!({"produced": Hash::of(b"other").hex()});
+    let other = world.event("rebuilder", "rebuild", json!([other]), body, json!({}));
+    for rebuild in [silent, other] {
+        let proofs = [4, 2, rebuild].map(|index| world.proof(index));
+        assert_code(&judge(&asking("rebuilds = 1\n"), &proofs, Some(NOW)), Code::EventMalformed, &["outcome"]);
+    }
+}
+
+#[test]
+fn a_revocation_is_said_before_a_second_digest_and_what_is_lost_before_what_is_late() {
+    // [V-24] [V-25] [V-38] [V-42]
+    let mut log = log();
+    let second = log.world.update_with(&[log.build], |subjects, _| {
+        subjects[0]["digest"]["sha256"] = json!(Hash::of(b"another").hex());
+    });
+    let refs = json!({"refs": [{"rel": "revokes", "event_id": log.world.id(log.update)}]});
+    let files = json!([subject("app.deb", BYTES)]);
+    let revoke = log.world.event("release", "update-revoke", files, json!({"reason": "defect"}), refs);
+    let proofs = log.proofs(&[log.update, log.build, second, revoke]);
+    assert_code(&judge(&Trust::default(), &proofs, Some(NOW)), Code::UpdateRevoked, &["defect"]);
+    let (_, proofs) = rebuilt(&[("rebuilder", "build-failed"), ("rebuilder2", "build-failed")]);
+    let asked = asking("rebuilds = 1\nrequire_review = true\nwait_s = 1\n");
+    assert_code(&judge(&asked, &proofs, Some(NOW)), Code::RebuildFailed, &[]);
+}
+
+#[test]
 fn two_charters_after_one_are_refused_however_signed() {
     // [V-46]
     let (mut world, mut indices, trust) = charters(|_| (), &["supervisor"]);

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::super::world::{BYTES, Key, World, issuer, subject};
+use super::super::world::{BYTES, Key, World, issuer, sha256, source, subject};
 use super::release::{
     DATA, Release, about, build, bundle, bundle_with, charter, checkpoint, log, second_charter, short, signed, update,
     witness,
@@ -240,6 +240,34 @@ fn several(drill: &mut Drill, release: &Release) {
         )
         .trust("from-release-eight")
         .bundle("released-again"),
+    );
+    let mut world = release.world.clone();
+    let silent = json!([subject("app.bin", BYTES)]);
+    let body = json!({"outcome": "identical", "independence": "third-party", "source": source()});
+    let silent = world.event("rebuilder-one", "rebuild", silent, body, json!({}));
+    drill.bundle("identical-without-a-file", short(&world, &[&release.plain()[..], &[silent]].concat()));
+    drill.case(
+        Case::plain(
+            "identical-without-a-file",
+            "event.malformed",
+            "a rebuild says identical and names no file that it produced",
+        )
+        .bundle("identical-without-a-file"),
+    );
+    let mut world = release.world.clone();
+    let second =
+        update(&mut world, &release.builds, |files, _, _| files[0]["digest"]["sha256"] = json!(sha256(b"another")));
+    let refs = json!({"refs": [{"rel": "revokes", "event_id": world.id(release.update)}]});
+    let files = json!([subject("app.bin", BYTES), subject("app.dat", DATA)]);
+    let revoke = world.event("release", "update-revoke", files, json!({"reason": "security"}), refs);
+    drill.bundle("revoked-after-a-second-digest", short(&world, &[&release.plain()[..], &[second, revoke]].concat()));
+    drill.case(
+        Case::plain(
+            "revoked-after-a-second-digest",
+            "update.revoked",
+            "of two things said against it the revocation is named",
+        )
+        .bundle("revoked-after-a-second-digest"),
     );
     let mut world = release.world.clone();
     let twin = second_charter(&mut world, release.charters[0], &["supervisor", "supervisor-two"]);
