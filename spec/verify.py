@@ -347,7 +347,7 @@ def follow(charters, t):                    # V-31, V-46, V-3: the charters that
                 n[r]["epoch"] == b[r]["epoch"] + (n[r]["vkey"] != b[r]["vkey"]) for r in ROLES), "charter", f"{c.at}: no successor of version {b['version']}")
             for keys in (operator, supervisor, *([k] for k in new)):
                 need(any(k.keyid in c.sigs for k in keys), "charter", f"{c.at}: not signed by {keys[0].keyid}")
-            signed(c, operator, [*supervisor, *new])
+            signed(c, operator, [*supervisor, *new, *(line.key for line in t.lines.values())])
         for r in ROLES:
             line, last = t.lines.get(key := (r, n[r]["epoch"])), max((x for x in t.lines.values() if x.name == r), key=lambda x: x.epoch, default=None)
             need(not line or line.key.text == n[r]["vkey"], "charter", f"{c.at}: the trust file has another key for {r} epoch {key[1]}")

@@ -8,6 +8,9 @@ use alloc::vec::Vec;
 
 /// The largest integer that every JSON reader holds exactly: 2^53 − 1 [J-5].
 pub const INT_MAX: i64 = (1 << 53) - 1;
+
+/// The same for numbers that are never negative.
+pub const UINT_MAX: u64 = INT_MAX.unsigned_abs();
 /// Containers inside each other, the outermost counted [J-6].
 pub const DEPTH_MAX: usize = 16;
 
@@ -208,7 +211,6 @@ impl<'a> Parser<'a> {
             let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
             self.at += rest.iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..=0x1f)).count();
             match self.peek() {
-                None | Some(1..=0x1f) => return Err(JsonError::Syntax(self.at)),
                 Some(0) => return Err(JsonError::Nul(self.at)),
                 Some(b'"') => {
                     text.push_str(&self.text[from..self.at]);
@@ -220,7 +222,7 @@ impl<'a> Parser<'a> {
                     text.push(self.escape()?);
                     from = self.at;
                 }
-                Some(_) => self.at += 1,
+                None | Some(_) => return Err(JsonError::Syntax(self.at)),
             }
         }
     }

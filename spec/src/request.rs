@@ -11,7 +11,7 @@ use crate::checkpoint::Origin;
 use crate::envelope::{Envelope, pae_of};
 use crate::event::parse_payload;
 use crate::hash::Hash;
-use crate::json::Value;
+use crate::json::{UINT_MAX, Value};
 use crate::key::{KeyError, Seed, Vkey};
 use crate::limits::{ATTACH_EXPIRES_S, ATTACHMENT_BYTES_MAX, READ_ENTRIES_MAX, READ_EXPIRES_S, REQUEST_BYTES_MAX};
 use crate::refusal::Refusal;
@@ -25,8 +25,6 @@ pub const READ_TYPE: &str = "application/vnd.vitrine.read+json";
 /// Payload type of an attach request.
 pub const ATTACH_TYPE: &str = "application/vnd.vitrine.attach+json";
 const SCHEME: &str = "DSSE ";
-const MAX: u64 = (1 << 53) - 1;
-
 /// A reader asks for the sealed records of entries `from` to `to`, half open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadRequest {
@@ -194,8 +192,8 @@ pub fn check_read<'a>(
     let mut members = Members::of("payload", &signed.payload)?;
     let request = ReadRequest {
         origin: members.text("origin")?.to_string(),
-        from: members.int("from", 0, MAX)?,
-        to: members.int("to", 0, MAX)?,
+        from: members.int("from", 0, UINT_MAX)?,
+        to: members.int("to", 0, UINT_MAX)?,
         purpose: members.str("purpose", 256)?,
         expires: members.time("expires")?,
     };

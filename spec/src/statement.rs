@@ -11,7 +11,7 @@ use core::fmt::{self, Display};
 use crate::checkpoint::Origin;
 use crate::envelope::EventId;
 use crate::hash::Hash;
-use crate::json::Value;
+use crate::json::{UINT_MAX, Value};
 use crate::limits::{RECORD_BYTES_MAX, SLOT_BYTES, STEP_BYTES, TAG_BYTES};
 use crate::refusal::Refusal;
 use crate::text::{self, Quote};
@@ -21,9 +21,6 @@ use crate::words::{self, Members, Name, Read, Time, value};
 pub const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
 /// What stands before `<type>/v0` in `predicateType` [L-9]; replaced before 1.0 by a base that its owner holds.
 pub const PREDICATE_BASE: &str = "https://vitrine.example/";
-/// The zeros of `prev` at seq 1.
-const BYTES_2_53: u64 = (1 << 53) - 1;
-
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident = $name:literal),* $(,)?) => {
         /// The types of events [L-10].
@@ -221,7 +218,7 @@ impl Place {
     pub fn read(members: &mut Members<'_>) -> Read<Place> {
         let issuer = members.name("issuer")?;
         let epoch = u32::try_from(members.int("epoch", 1, u64::from(u32::MAX))?).unwrap_or(u32::MAX);
-        Ok(Place { issuer, epoch, seq: members.int("seq", 1, BYTES_2_53)? })
+        Ok(Place { issuer, epoch, seq: members.int("seq", 1, UINT_MAX)? })
     }
 }
 
@@ -243,7 +240,7 @@ pub struct Named {
 impl Named {
     /// Reads `{seq, event_id}`.
     pub fn read(members: &mut Members<'_>) -> Read<Named> {
-        Ok(Named { seq: members.int("seq", 1, BYTES_2_53)?, event_id: EventId(members.sha256("event_id")?) })
+        Ok(Named { seq: members.int("seq", 1, UINT_MAX)?, event_id: EventId(members.sha256("event_id")?) })
     }
 }
 
@@ -363,9 +360,9 @@ impl Sealed {
     /// Reads the table [L-26].
     pub fn read(members: &mut Members<'_>) -> Read<Sealed> {
         Ok(Sealed {
-            key: members.int("key", 1, BYTES_2_53)?,
+            key: members.int("key", 1, UINT_MAX)?,
             sha256: members.sha256("sha256")?,
-            size: members.int("size", 0, BYTES_2_53)?,
+            size: members.int("size", 0, UINT_MAX)?,
         })
     }
 
@@ -458,7 +455,7 @@ fn read_subject(statement: &mut Members<'_>, kind: Kind) -> Read<Vec<Subject>> {
         let mut found = Subject { name, digest, size: None, produced: None };
         match kind {
             Kind::Update => {
-                found.size = Some(element.object("annotations", |notes| notes.int("size", 0, BYTES_2_53))?);
+                found.size = Some(element.object("annotations", |notes| notes.int("size", 0, UINT_MAX))?);
             }
             Kind::Rebuild => {
                 found.produced = element.opt_object("annotations", |notes| notes.sha256("produced"))?;
@@ -485,7 +482,7 @@ fn read_header(members: &mut Members<'_>, kind: Kind) -> Read<Header> {
     let chained = members.has("seq") || members.has("prev");
     let (mut seq, mut prev, mut nonce) = (None, None, None);
     if chained {
-        seq = Some(members.int("seq", 1, BYTES_2_53)?);
+        seq = Some(members.int("seq", 1, UINT_MAX)?);
         prev = Some(EventId(members.sha256("prev")?));
     } else {
         nonce = Some(members.word("nonce", "32 lowercase hexadecimal digits", |text| text::unhex::<16>(text).is_ok())?);

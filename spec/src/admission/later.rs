@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use super::{Draft, read_leaf};
 use crate::checkpoint::Origin;
 use crate::envelope::{EventId, pae};
-use crate::json::Value;
+use crate::json::{UINT_MAX, Value};
 use crate::refusal::Refusal;
 use crate::state::{Effects, Link, Record, State};
 use crate::statement;
@@ -56,7 +56,7 @@ pub fn pass(state: &mut State, leaf: &[u8], origin: &Origin) -> Read<Passed> {
     let epoch = u32::try_from(members.int("epoch", 1, u64::from(u32::MAX))?).unwrap_or(u32::MAX);
     let recorded = members.time("recorded")?;
     let place = if members.has("seq") {
-        Some((members.int("seq", 1, (1 << 53) - 1)?, EventId(members.sha256("prev")?)))
+        Some((members.int("seq", 1, UINT_MAX)?, EventId(members.sha256("prev")?)))
     } else {
         None
     };

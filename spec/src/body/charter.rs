@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use crate::checkpoint::Origin;
 use crate::envelope::EventId;
 use crate::hash::Hash;
-use crate::json::Value;
+use crate::json::{UINT_MAX, Value};
 use crate::key::{KeyKind, Vkey};
 use crate::refusal::Refusal;
 use crate::statement::{Kind, Named};
@@ -21,8 +21,6 @@ use crate::wrap::{XWING_PUBLIC_BYTES, is_xwing};
 
 /// The admission rules that this version knows [L-14].
 pub const PROTOCOL: &str = "vitrine/v0";
-const MAX: u64 = (1 << 53) - 1;
-
 /// The three issuers that a charter opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
@@ -172,7 +170,7 @@ pub struct Charter {
 impl Charter {
     /// Reads the table [L-14].
     pub fn read(members: &mut Members<'_>) -> Read<Charter> {
-        let version = members.int("version", 1, MAX)?;
+        let version = members.int("version", 1, UINT_MAX)?;
         if members.has("prev") != (version > 1) {
             return Err(Refusal::Malformed(format!(
                 "body.prev is there exactly from version 2 on, this is version {version}"
@@ -210,7 +208,7 @@ impl Charter {
             Ok(Predecessor {
                 origin: before
                     .word("origin", "an origin", |text| Origin::new(text).is_ok_and(|o| o.is_for_our_logs()))?,
-                size: TreeSize::new(before.int("size", 0, MAX)?),
+                size: TreeSize::new(before.int("size", 0, UINT_MAX)?),
                 root: before.sha256("root")?,
                 evidence: before
                     .texts("evidence", (0, 8), false, "64 hexadecimal digits", |text| Hash::from_hex(text).is_ok())?,

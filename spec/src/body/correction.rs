@@ -114,5 +114,5 @@ fn is_place(text: &str) -> bool {
 }
 
 fn is_jcs(text: &str) -> bool {
-    words::is_text(text, 1_024) && json::parse(text.as_bytes()).is_ok_and(|value| value.to_jcs() == text.as_bytes())
+    words::is_text(text, 1_024) && json::parse_spelled(text.as_bytes()).is_ok_and(|(_, spelled)| spelled)
 }

@@ -8,11 +8,10 @@ use alloc::vec::Vec;
 
 use super::issuer::Independence;
 use crate::hash::Hash;
+use crate::json::UINT_MAX;
 use crate::refusal::Refusal;
 use crate::statement::{Digests, Subject};
 use crate::words::{self, Members, Name, Read, Time, value};
-
-const MAX: u64 = (1 << 53) - 1;
 
 /// The source that something was built from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +76,7 @@ impl Build {
             signing_site: members.word("signing_site", "a site such as CH-ZH-1", words::is_site)?,
             signing_key: members.opt_str("signing_key", 256)?,
             materials: members.opt_object("materials", |materials| {
-                materials.int("count", 0, MAX)?;
+                materials.int("count", 0, UINT_MAX)?;
                 materials.sha256("sha256")
             })?,
             sbom: members.opt_sha256("sbom")?,
@@ -251,10 +250,10 @@ impl Update {
                     false => Audience::Regions(audience),
                 }
             },
-            release_seq: members.int("release_seq", 1, MAX)?,
+            release_seq: members.int("release_seq", 1, UINT_MAX)?,
             built_here: members.bool("built_here")?,
             not_before: members.opt_time("not_before")?,
-            tuf: members.opt_object("tuf", |tuf| Ok((tuf.int("version", 1, MAX)?, tuf.str("path", 512)?)))?,
+            tuf: members.opt_object("tuf", |tuf| Ok((tuf.int("version", 1, UINT_MAX)?, tuf.str("path", 512)?)))?,
         })
     }
 }

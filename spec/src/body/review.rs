@@ -7,11 +7,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::hash::Hash;
+use crate::json::UINT_MAX;
 use crate::refusal::{CODES, Refusal, WAIT_CODES};
 use crate::statement::Place;
 use crate::words::{self, Members, Name, Read, value};
-
-const MAX: u64 = (1 << 53) - 1;
 
 /// What came of a review.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +81,7 @@ impl Review {
             findings: members.object("findings", |findings| {
                 let mut found = [0; 5];
                 for (number, name) in found.iter_mut().zip(["critical", "high", "medium", "low", "info"]) {
-                    *number = findings.int(name, 0, MAX)?;
+                    *number = findings.int(name, 0, UINT_MAX)?;
                 }
                 Ok(found)
             })?,
@@ -152,7 +151,7 @@ impl Incident {
             (true, true, true) => Concerns::Place(Place {
                 issuer: members.name("issuer")?,
                 epoch: u32::try_from(members.int("epoch", 1, u64::from(u32::MAX))?).unwrap_or(u32::MAX),
-                seq: members.int("seq", 1, MAX)?,
+                seq: members.int("seq", 1, UINT_MAX)?,
             }),
             _ => return Err(Refusal::Malformed("body: issuer, epoch and seq stand together, or issuer alone".into())),
         };

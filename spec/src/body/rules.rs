@@ -9,10 +9,10 @@ use alloc::vec::Vec;
 
 use crate::fields::CATEGORIES;
 use crate::hash::Hash;
+use crate::json::UINT_MAX;
 use crate::text::Quote;
 use crate::words::{self, Members, Read, value};
 
-const MAX: u64 = (1 << 53) - 1;
 /// A year and a day: DPO article 4(5) keeps a log at least one year [L-29].
 pub const RETENTION_DAYS_MIN: u64 = 366;
 
@@ -59,13 +59,13 @@ impl Rules {
     /// Reads the table [L-29].
     pub fn read(members: &mut Members<'_>) -> Read<Rules> {
         Ok(Rules {
-            version: members.int("version", 1, MAX)?,
+            version: members.int("version", 1, UINT_MAX)?,
             effective: members.word("effective", "a day that exists, as YYYY-MM-DD", words::is_date)?,
             regions: read_regions(members)?,
             exclusions: members
                 .texts("exclusions", (0, 32), false, "1 to 256 bytes of text", |text| words::is_text(text, 256))?,
             retention: read_retention(members)?,
-            lateness_s: members.int("lateness_s", 0, MAX)?,
+            lateness_s: members.int("lateness_s", 0, UINT_MAX)?,
             document: members.opt_sha256("document")?,
         })
     }
@@ -107,7 +107,7 @@ fn read_retention(members: &mut Members<'_>) -> Read<Vec<Retention>> {
         if !CATEGORIES.contains(&category) {
             return value(at, format!("{} is none of {}", Quote::of(category), CATEGORIES.join(", ")));
         }
-        Ok(Retention { category: category.into(), days: found.int("days", RETENTION_DAYS_MIN, MAX)? })
+        Ok(Retention { category: category.into(), days: found.int("days", RETENTION_DAYS_MIN, UINT_MAX)? })
     })?;
     words::check_sorted(&path, &retention.iter().map(|found| found.category.as_str()).collect::<Vec<_>>())?;
     Ok(retention)

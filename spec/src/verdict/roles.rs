@@ -20,8 +20,9 @@ pub(super) struct Roles {
     pub(super) trust: TrustFile,
     /// Every key of a role, for signatures that are beside the point.
     pub(super) keys: Vec<Vkey>,
-    /// Positions in the list of proofs of the later charters that were followed: their signers were checked here.
-    pub(super) followed: Vec<usize>,
+    /// Positions in the list of proofs of the later charters that were followed, and the signers whose keys nobody here has; the
+    /// others were checked.
+    pub(super) followed: Vec<(usize, Vec<String>)>,
 }
 
 /// Follows the charters from the pinned first one, each signed by operator and supervisor of the one before [V-31] [V-46].
@@ -63,8 +64,7 @@ pub(super) fn follow(proven: &[Proven], trust: &TrustFile, account: &mut Account
             }
             // Shown in two trees it is one charter, and each copy has its own signatures.
             for (at, copy, _) in charters.iter().filter(|(_, copy, _)| copy.event.id == proof.event.id) {
-                check_later(old, copy, new)?;
-                roles.followed.push(*at);
+                roles.followed.push((*at, check_later(old, copy, new, &roles.trust)?));
                 seen.push(*at);
             }
             account.checked(format!(
@@ -138,7 +138,9 @@ impl Roles {
 }
 
 /// A later charter is signed as leaf-format 4 asks for: operator and supervisor of the one before, or their spares, and every new key.
-fn check_later(old: &Charter, proof: &Proven, new: &Charter) -> Result<(), Fault> {
+///
+/// Gives the signers whose keys neither the two charters nor the trust file have: their signatures are not checked [V-18].
+fn check_later(old: &Charter, proof: &Proven, new: &Charter, trust: &TrustFile) -> Result<Vec<String>, Fault> {
     let header = &proof.event.statement.header;
     let wrong = |reason: String| Fault::new(Code::Charter, format!("{}: {reason}", proof.what()));
     if (new.version, header.issuer.as_str(), header.epoch) != (old.version + 1, "operator", old.operator.epoch) {
@@ -159,9 +161,13 @@ fn check_later(old: &Charter, proof: &Proven, new: &Charter) -> Result<(), Fault
         known.extend(&old.holder(role).spare);
     }
     let message = pae(&proof.event.envelope.payload);
-    let mut signed: Vec<&Vkey> = Vec::new();
+    let (mut signed, mut unknown): (Vec<&Vkey>, Vec<String>) = (Vec::new(), Vec::new());
     for signature in &proof.event.envelope.signatures {
-        let Some(vkey) = known.iter().find(|vkey| vkey.keyid() == signature.keyid) else { continue };
+        let of_role = known.iter().find(|vkey| vkey.keyid() == signature.keyid).copied();
+        let Some(vkey) = of_role.or_else(|| trust.key(&signature.keyid).map(|line| &line.vkey)) else {
+            unknown.push(signature.keyid.clone());
+            continue;
+        };
         if !vkey.verify(&message, &signature.sig) {
             let reason = format!("the signature of {} does not verify with {vkey}", signature.keyid);
             return Err(Fault::new(Code::EventSignature, format!("{}: {reason}", proof.what())));
@@ -184,5 +190,5 @@ fn check_later(old: &Charter, proof: &Proven, new: &Charter) -> Result<(), Fault
             return Err(wrong(format!("{} has epoch {} after epoch {}", role.name(), after.epoch, before.epoch)));
         }
     }
-    Ok(())
+    Ok(unknown)
 }

@@ -505,6 +505,30 @@ fn a_charter_is_followed_with_exactly_its_signers() {
 }
 
 #[test]
+fn whoever_else_signed_a_followed_charter_is_checked_or_said() {
+    // [V-18] [V-46]
+    for (cosigner, known) in [("farm", true), ("stranger", false)] {
+        let (world, indices, trust) = charters(|_| (), &["supervisor", cosigner]);
+        let keyid = issuer_seed(cosigner).vkey().keyid();
+        let verdict = judge_bundle(&trust, &world.bundle(&indices), None, None);
+        assert_code(&verdict, Code::Verified, &[]);
+        let said = has(&verdict.not_checked, &format!("signature: of {keyid} on entry 1 (charter of operator)"));
+        assert_eq!(said, !known, "{verdict:#?}");
+        let mut changed = world;
+        let mut leaf: Value = serde_json::from_slice(&changed.leaves[1]).unwrap();
+        let signatures = leaf["signatures"].as_array_mut().unwrap();
+        signatures.iter_mut().find(|one| one["keyid"] == json!(keyid)).unwrap()["sig"] =
+            json!(crate::text::b64(&[7; 64]));
+        changed.leaves[1] = serde_json_canonicalizer::to_vec(&leaf).unwrap();
+        let verdict = judge_bundle(&trust, &changed.bundle(&indices), None, None);
+        match known {
+            true => assert_code(&verdict, Code::EventSignature, &["entry 1", &keyid]),
+            false => assert_code(&verdict, Code::Verified, &[]),
+        }
+    }
+}
+
+#[test]
 fn what_contradicts_itself_is_no_event() {
     // [V-17]
     let mut world = log().world;
