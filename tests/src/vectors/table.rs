@@ -111,7 +111,7 @@ pub const ROWS: &[Row] = &[
     row(Ours, File("trust/files.json", &["cases/trust", "cases/expect"]), [0, 0, 38], verdict::trust),
     row(Ours, File("trust/pins.json", &["cases/trust", "cases/policy", "cases/expect"]), [0, 0, 7], verdict::pinning),
     row(Ours, File("verdict/updates.json", &["proofs", "policy", "trust", "verdicts/code"]), [0, 0, 39], verdict::updates),
-    row(Ours, Set("drill", "cases.json"), [0, 0, 139], drill::cases),
+    row(Ours, Set("drill", "cases.json"), [0, 0, 141], drill::cases),
     row(Ours, File("bundle/files.json", &["cases/bundle", "cases/expect"]), [0, 0, 41], drill::bundles),
     row(Ours, File("watched/files.json", &["cases/watched", "cases/expect"]), [0, 0, 31], drill::watches),
     row(Ours, File("floor/files.json", &["cases/floor", "cases/expect"]), [0, 0, 26], drill::floors),

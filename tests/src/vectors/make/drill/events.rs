@@ -223,6 +223,22 @@ fn charters(drill: &mut Drill, release: &Release) {
         drill.bundle(name, short(&world, &[&release.charters[..1], &[second], &release.plain()].concat()));
         drill.case(Case::plain(name, "charter", shows).trust("pinned").bundle(name));
     }
+    for (name, code, cosigner, shows) in [
+        ("charter-wrongly-cosigned", "event.signature", "farm", "an issuer's signature under version 2 is wrong"),
+        ("charter-cosigned-by-a-stranger", "verified", "stranger", "nobody here knows who else signed version 2"),
+    ] {
+        let mut world = release.world.clone();
+        let second = second_charter(&mut world, release.charters[0], &["supervisor", "supervisor-two", cosigner]);
+        let mut leaf: Value = serde_json::from_slice(&world.leaves[second]).unwrap_or_default();
+        for signature in leaf["signatures"].as_array_mut().into_iter().flatten() {
+            if signature["keyid"] == issuer(cosigner).keyid() {
+                signature["sig"] = json!(STANDARD.encode([7; 64]));
+            }
+        }
+        world.leaves[second] = serde_json_canonicalizer::to_vec(&leaf).unwrap_or_default();
+        drill.bundle(name, bundle(&world, &[&release.charters[..1], &[second], &release.plain()].concat()));
+        drill.case(Case::plain(name, code, shows).trust("pinned").bundle(name));
+    }
 }
 
 /// One file in several updates, and two charters that follow the same one.
