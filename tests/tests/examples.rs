@@ -121,9 +121,18 @@ impl World {
         let said = self.run(script, variables).unwrap_or_else(|said| panic!("again: {script}\n{said}"));
         assert!(said.contains("verified: "), "{said}");
         assert_eq!(self.size(), before + 2, "the same job again logs nothing");
-        for proof in ["app.tlog-proof", "app.build.tlog-proof"] {
-            assert!(self.repository().join("dist").join(proof).is_file(), "{proof} goes to customers");
+        let (shipped, customer) = (self.repository().join("dist"), self.path("customer"));
+        let _ = fs::remove_dir_all(&customer);
+        fs::create_dir(&customer).unwrap();
+        for file in ["app", "app.vitrine"] {
+            fs::copy(shipped.join(file), customer.join(file)).unwrap();
         }
+        // All that a customer has is the file, the bundle and the trust file; the log's address leads nowhere.
+        let said = self.run(
+            "log-client verify-update ../customer/app --trust vitrine\n",
+            &[("VITRINE_LOG", "http://127.0.0.1:1")],
+        );
+        assert!(said.unwrap().contains("verified: "));
         let left: Vec<_> = fs::read_dir(self.dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert!(!left.iter().any(|name| name.to_string_lossy().starts_with("tmp.")), "a key is left behind: {left:?}");
     }
@@ -187,7 +196,8 @@ fn curl_posts_what_log_client_signed() {
         [("BUILDER", "https://dev.example/builder"), ("SITE", "ZZ-DEV-1"), ("CHANNEL", "stable"), ("PACKAGE", "app")];
     let log = format!("cp app.sh app; '{script}' app pkg:generic/app@1.0 https://git.example.com/app");
     world.run(&log, &variables).unwrap();
-    let verify = "log-client verify-update app --trust vitrine --proof app.update.json.tlog-proof --proof app.build.json.tlog-proof";
+    let verify = "log-client bundle app --trust vitrine; log-client verify-update app --trust vitrine --bundle app.vitrine \
+                  --proof app.update.json.tlog-proof --proof app.build.json.tlog-proof";
     assert!(world.run(verify, &[]).unwrap().contains("verified: "));
     // What the log refuses ends the script, with the log's words.
     let elsewhere = [

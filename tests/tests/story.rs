@@ -34,6 +34,7 @@ fn the_thread_from_one_end_to_the_other() {
     audit.expect_code(0).unwrap();
     customer::pin(&world, &[]).unwrap();
     world.trust("debian", &["--issuer", "archive", "--issuer", "lab", "--rebuilds", "1"]).unwrap();
+    customer::ship(&world, &product.files[1]).unwrap();
 
     world.stop().unwrap();
     let verdict = verify(&world, &product.files[1], "trust", &["--proof", "rebuild.json.tlog-proof"]).unwrap();
@@ -42,7 +43,6 @@ fn the_thread_from_one_end_to_the_other() {
         assert!(verdict.out.contains(word), "{word}: {}", verdict.out);
     }
     debian::judge(&world, &mut show, "debian").unwrap();
-    customer::ship(&world, &product.files[1]).unwrap();
     customer::ask(&world, &mut show, &product.files[1]).unwrap();
     for number in 0..3 {
         world.start_witness(number).unwrap();

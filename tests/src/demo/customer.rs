@@ -77,13 +77,14 @@ pub fn bundle_file(file: &Path) -> String {
     format!("{}.vitrine", Product::name(file))
 }
 
-/// Writes the bundle of a file's update, its build, its review and its rebuild.
+/// The vendor gets the bundle of a file from the log, to ship it beside the file.
 ///
 /// # Errors
-/// What cannot be read, or the file that cannot be written.
+/// The command and what it said.
 pub fn ship(world: &World, file: &Path) -> Result<(), String> {
-    let update = update_file(&Product::name(file));
-    bundle(world, &bundle_file(file), &[&update, "build.json", "review.json", "rebuild.json"])
+    let (path, url, shipped) = (file.display().to_string(), world.url(), bundle_file(file));
+    let args = ["bundle", &path, "--log", &url, "--trust", TRUST, "--out", &shipped];
+    world.client(&args)?.expect_code(0).map(|_| ())
 }
 
 /// Asks, and shows the answer, which names update, build, rebuilder, review, quorum and time.
