@@ -4,6 +4,8 @@
 
 use crate::clock::ClockError;
 use vitrine_spec::add_checkpoint::WitnessRefusal;
+use vitrine_spec::hash::Hash;
+use vitrine_spec::tree::TreeSize;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
@@ -29,6 +31,18 @@ pub enum NoSignature {
     Clock(ClockError),
     /// Too many requests at one time [D-20].
     Busy,
+    /// The log is known to show two trees [D-22].
+    Frozen {
+        /// SHA-256 of its origin line.
+        origin: Hash,
+    },
+    /// Another note of the log could not be reconciled for too long [D-23].
+    Unreconciled {
+        /// SHA-256 of its origin line.
+        origin: Hash,
+        /// Size of the other note.
+        size: TreeSize,
+    },
     /// A body above the limit; what the limit is [D-20].
     TooLarge(usize),
     /// A body that did not arrive.
@@ -39,11 +53,20 @@ pub enum NoSignature {
     Stopped,
     /// No checkpoint of this origin was cosigned [W-10].
     Never,
+    /// No log of this origin is frozen [D-22].
+    NoEvidence,
+    /// No note of this origin is in doubt [D-23].
+    NoDoubt,
 }
 
 impl Answer {
     fn text(status: u16, retry_after_s: Option<u32>, line: &str) -> Answer {
         Answer { status, content_type: TEXT, retry_after_s, body: format!("{line}\n").into_bytes() }
+    }
+
+    /// A file as it is.
+    pub fn file(body: Vec<u8>) -> Answer {
+        Answer { status: 200, content_type: TEXT, retry_after_s: None, body }
     }
 
     /// Signature lines, or a checkpoint.
@@ -62,11 +85,33 @@ impl From<NoSignature> for Answer {
                 body: refusal.body().into_bytes(),
             },
             NoSignature::Clock(error) => Answer::text(503, Some(60), &error.to_string()),
+            NoSignature::Frozen { origin } => Answer::text(
+                403,
+                None,
+                &format!(
+                    "this log showed two trees and is frozen here for ever: the evidence is at {}/evidence below the \
+                     monitoring prefix",
+                    origin.hex()
+                ),
+            ),
+            NoSignature::Unreconciled { origin, size } => Answer::text(
+                503,
+                Some(60),
+                &format!(
+                    "a note of this log of size {size} is not reconciled with the one cosigned: both are at \
+                     {}/unreconciled below the monitoring prefix; a consistency proof between them lifts this",
+                    origin.hex()
+                ),
+            ),
             NoSignature::Busy => Answer::text(429, Some(1), "this witness is busy, ask again in a second"),
             NoSignature::TooLarge(max) => Answer::text(413, None, &format!("the body is above {max} bytes")),
             NoSignature::NoBody => Answer::text(400, None, "the body did not arrive whole"),
             NoSignature::Slow => Answer::text(408, None, "the body took too long"),
             NoSignature::Stopped => Answer::text(503, Some(10), "this witness has stopped and signs nothing"),
+            NoSignature::NoEvidence => {
+                Answer::text(404, None, "this witness has no evidence against a log of that origin")
+            }
+            NoSignature::NoDoubt => Answer::text(404, None, "this witness has no note of that origin in doubt"),
             NoSignature::Never => Answer::text(404, None, "this witness never cosigned a checkpoint of that origin"),
         }
     }

@@ -1,43 +1,53 @@
 //! The one thread that decides, signs and writes (55-witness.md).
 //!
-//! It alone owns the journal, so check and record are one step for an origin [W-8] [D-3]. Each round takes every request
-//! that waits, in this order:
-//! 1. each is judged against the newest checkpoint of its origin, those accepted a moment ago included;
+//! It alone owns the journal, so check and record are one step for an origin [W-8] [D-3]. Each round takes every request and
+//! finding that waits, in this order:
+//! 1. each is judged (`round`): what is signed, what else is to be kept, what is refused;
 //! 2. the accepted ones are signed, in parallel; nobody has a signature yet;
-//! 3. one frame with all of them is appended and synced: from here they are the state, whatever happens;
+//! 3. one frame with all records is appended and synced: from here they are the state, whatever happens;
 //! 4. the first time, the "has signed" mark is written and synced;
 //! 5. memory is brought up to date, and every answer leaves.
 //!
 //! A failed step ends the thread and with it the process: what is on the disk is unknown, and opening again is the only
 //! recovery there is. Not here: verifying the log's signature (`request`), which needs no state.
 
-use crate::answer::{Answer, NoSignature};
-use crate::clock::{self, Clock, ClockError};
+use crate::answer::Answer;
+use crate::clock::{Clock, ClockError};
 use crate::disk::{Disk, DiskError};
 use crate::heads::Heads;
-use crate::journal::{self, Journal, JournalError};
+use crate::journal::{Journal, JournalError};
 use crate::keys::{Keys, SignError};
-use crate::limits::{FRAME_BYTES_MAX, RECORD_BYTES_MAX};
+use crate::limits::{FRAME_BYTES_MAX, HISTORY_BYTES_MAX, RECORD_BYTES_MAX};
 use crate::mark;
-use crate::record::{Entry, Record};
+use crate::record::Record;
 use crate::request::Verified;
+use crate::round::{Decision, Found, Round, Signed};
 use crate::stop::Stop;
-use std::collections::HashMap;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
-use vitrine_spec::add_checkpoint::{Known, WitnessRefusal, check_growth};
-use vitrine_spec::hash::Hash;
 
 /// How often one and the same alarm is repeated.
 const ALARM_EVERY: Duration = Duration::from_secs(60);
 
-/// A request that waits for its round, and who waits for the answer.
-pub(crate) struct Job {
-    pub(crate) verified: Verified,
-    pub(crate) reply: oneshot::Sender<Answer>,
+/// What waits for its round, and who waits for the end of it.
+pub(crate) enum Job {
+    /// A request.
+    Ask { verified: Verified, reply: oneshot::Sender<Answer> },
+    /// A finding about a log.
+    Tell { found: Found, done: oneshot::Sender<()> },
+}
+
+impl Job {
+    /// Bytes of its records at most, evidence aside, for which there is room in every frame.
+    fn bytes(&self) -> usize {
+        match self {
+            Job::Ask { verified, .. } => RECORD_BYTES_MAX.min(verified.note.len() + 16 * 1024),
+            Job::Tell { .. } => RECORD_BYTES_MAX,
+        }
+    }
 }
 
 /// Why the witness stopped. Nothing that was not synced has left.
@@ -83,32 +93,16 @@ pub(crate) struct Committer {
     pub(crate) alarm: Option<Instant>,
 }
 
-/// What was decided about one request of a round.
-enum Decision {
-    /// No signature.
-    No(Answer),
-    /// The lines of an earlier answer: the same checkpoint in the same second [D-14].
-    Again(String),
-    /// The record with this position in the round.
-    Sign(usize),
-}
-
-/// A checkpoint accepted in this round.
-struct Accepted {
-    known: Known,
-    time: u64,
-}
-
 impl Committer {
     /// Rounds until every sender is gone, or a step fails.
     pub(crate) fn run(mut self, jobs: &Receiver<Job>) -> Result<(), Fatal> {
         while let Ok(first) = jobs.recv() {
             // A frame has room for the longest record as long as this much of it is free.
-            let mut room = FRAME_BYTES_MAX.saturating_sub(2 * RECORD_BYTES_MAX);
+            let mut room = FRAME_BYTES_MAX.saturating_sub(2 * RECORD_BYTES_MAX).saturating_sub(first.bytes());
             let mut round = vec![first];
             while room > 0 {
                 let Ok(job) = jobs.try_recv() else { break };
-                room = room.saturating_sub(RECORD_BYTES_MAX.min(job.verified.note.len() + 16 * 1024));
+                room = room.saturating_sub(job.bytes());
                 round.push(job);
             }
             self.round(round)?;
@@ -118,119 +112,70 @@ impl Committer {
     }
 
     fn round(&mut self, jobs: Vec<Job>) -> Result<(), Fatal> {
-        let now = self.clock.now();
-        let mut accepted: Vec<Accepted> = Vec::new();
-        let mut entries: Vec<Entry> = Vec::new();
-        let mut decisions = Vec::with_capacity(jobs.len());
-        // Where in `accepted` and `entries` the newest checkpoint of an origin is.
-        let mut newest: HashMap<Hash, usize> = HashMap::new();
-        let mut to_sign = Vec::new();
-        let mut replies = Vec::with_capacity(jobs.len());
-        for Job { verified, reply } in jobs {
-            replies.push(reply);
-            let ahead = newest.get(&verified.origin).and_then(|index| accepted.get(*index).map(|new| (*index, new)));
-            let decision = match self.judge(&verified, ahead.map(|(_, new)| new), now) {
-                Err(reason) => Decision::No(reason.into()),
-                Ok(new) => {
-                    let same =
-                        |entry: &Entry| entry.time == new.time && is_of(entry, verified.request.checkpoint.text());
-                    let waiting = ahead.filter(|(index, _)| entries.get(*index).is_some_and(same));
-                    let answered = match ahead {
-                        Some(_) => None,
-                        None => self.answered(&verified.origin, &new, same)?,
-                    };
-                    match waiting {
-                        Some((index, _)) => Decision::Sign(index),
-                        None => match answered {
-                            Some(lines) => Decision::Again(lines),
-                            None => {
-                                newest.insert(verified.origin, entries.len());
-                                entries.push(Entry {
-                                    counter: self.journal.next_counter(),
-                                    origin: verified.origin,
-                                    time: new.time,
-                                    note: verified.note,
-                                    cosignatures: String::new(),
-                                });
-                                to_sign.push(verified.request.checkpoint);
-                                accepted.push(new);
-                                Decision::Sign(entries.len() - 1)
-                            }
-                        },
-                    }
+        let (mut asked, mut told) = (Vec::with_capacity(jobs.len()), Vec::new());
+        let heads = self.heads.read().unwrap_or_else(PoisonError::into_inner);
+        let mut round = Round::new(&heads, self.disk.as_ref(), self.clock.now());
+        for job in jobs {
+            match job {
+                Job::Ask { verified, reply } => asked.push((round.ask(verified)?, reply)),
+                Job::Tell { found, done } => {
+                    round.tell(&found)?;
+                    told.push(done);
                 }
-            };
-            decisions.push(decision);
+            }
+        }
+        let Round { mut records, signed, alarm, .. } = round;
+        drop(heads);
+        if let Some(error) = alarm {
+            self.raise(error);
         }
 
-        let lines = sign_all(&self.keys, &to_sign, &entries)?;
-        for (entry, lines) in entries.iter_mut().zip(&lines) {
-            entry.cosignatures.clone_from(lines);
+        let lines = sign_all(&self.keys, &signed)?;
+        for (new, lines) in signed.iter().zip(&lines) {
+            if let Some(Record::Cosigned(entry)) = records.get_mut(new.record) {
+                entry.cosignatures.clone_from(lines);
+            }
         }
-        self.keep(&accepted, &entries)?;
+        self.keep(&mut records, &signed)?;
 
-        for (decision, reply) in decisions.into_iter().zip(replies) {
+        // Who waited may have gone; the records stay.
+        for (decision, reply) in asked {
             let answer = match decision {
                 Decision::No(answer) => answer,
                 Decision::Again(lines) => Answer::ok(lines),
                 Decision::Sign(index) => Answer::ok(lines.get(index).cloned().unwrap_or_default()),
             };
-            // The asker may have gone; the record stays.
             let _ = reply.send(answer);
+        }
+        for done in told {
+            let _ = done.send(());
         }
         Ok(())
     }
 
-    /// Decides one request: growth, clock, time [W-5] [W-6] [W-7] [D-11] [D-12].
-    fn judge(&mut self, verified: &Verified, ahead: Option<&Accepted>, now: u64) -> Result<Accepted, NoSignature> {
-        let heads = self.heads.read().unwrap_or_else(PoisonError::into_inner);
-        let head = heads.get(&verified.origin);
-        let known = ahead.map(|new| new.known).or(head.map(|head| Known { size: head.size, root: head.root }));
-        let known = check_growth(&verified.request, known.as_ref()).map_err(|refusal| {
-            report(&refusal, verified);
-            NoSignature::Refused(refusal)
-        })?;
-        let last_of_origin = ahead.map(|new| new.time).or(head.map(|head| head.time)).unwrap_or(0);
-        let last_signed = heads.last_signed();
-        drop(heads);
-        clock::check(now, last_signed).map_err(|error| {
-            self.raise(error);
-            NoSignature::Clock(error)
-        })?;
-        Ok(Accepted { known, time: clock::time_of(now, last_of_origin) })
-    }
-
-    /// The lines already answered for the newest checkpoint on disk, when `same` says that it is this one.
-    fn answered(
-        &self,
-        origin: &Hash,
-        new: &Accepted,
-        same: impl Fn(&Entry) -> bool,
-    ) -> Result<Option<String>, JournalError> {
-        let head = self.heads.read().unwrap_or_else(PoisonError::into_inner).get(origin).copied();
-        let Some(head) = head.filter(|head| head.size == new.known.size && head.time == new.time) else {
-            return Ok(None);
-        };
-        match journal::read(self.disk.as_ref(), head.place)? {
-            Record::Cosigned(entry) if same(&entry) => Ok(Some(entry.cosignatures)),
-            _ => Ok(None),
-        }
-    }
-
-    /// Makes the round's records durable, then the mark, then memory. No signature left before [D-3] [D-9].
-    fn keep(&mut self, accepted: &[Accepted], entries: &[Entry]) -> Result<(), Fatal> {
-        if entries.is_empty() {
+    /// Makes the round's records durable, then the mark, then memory. No answer left before [D-3] [D-9].
+    fn keep(&mut self, records: &mut [Record], signed: &[Signed]) -> Result<(), Fatal> {
+        if records.is_empty() {
             return Ok(());
         }
-        let records: Vec<Record> = entries.iter().cloned().map(Record::Cosigned).collect();
-        let places = self.journal.append(&records)?;
-        if !self.marked {
+        records.iter_mut().for_each(|record| record.set_counter(self.journal.next_counter()));
+        let places = self.journal.append(records)?;
+        if !self.marked && !signed.is_empty() {
             mark::write(self.marks.as_ref(), self.journal.id())?;
             self.marked = true;
         }
         let mut heads = self.heads.write().unwrap_or_else(PoisonError::into_inner);
-        for ((entry, new), place) in entries.iter().zip(accepted).zip(places) {
-            heads.set(entry, new.known.size, new.known.root, place).map_err(Fatal::State)?;
+        let mut known = signed.iter().map(|new| new.known);
+        for (record, place) in records.iter().zip(places) {
+            match (record, &mut known) {
+                (Record::Cosigned(entry), known) => {
+                    let known =
+                        known.next().ok_or_else(|| Fatal::State("a record that nobody asked for".to_owned()))?;
+                    heads.set(entry, known.size, known.root, place)
+                }
+                (record, _) => heads.apply(record, place),
+            }
+            .map_err(Fatal::State)?;
         }
         Ok(())
     }
@@ -238,11 +183,12 @@ impl Committer {
     /// Rewrites the journal without superseded records when most of it is such [D-8]. Requests wait meanwhile.
     fn compact(&mut self) -> Result<(), Fatal> {
         let heads = self.heads.read().unwrap_or_else(PoisonError::into_inner);
-        if !self.journal.wants_compaction(heads.bytes()) {
+        if !self.journal.wants_compaction(|| heads.bytes()) {
             return Ok(());
         }
-        let old = heads.places();
         drop(heads);
+        self.heads.write().unwrap_or_else(PoisonError::into_inner).trim(HISTORY_BYTES_MAX);
+        let old = self.heads.read().unwrap_or_else(PoisonError::into_inner).places();
         let prepared = self.journal.prepare(&old)?;
         // Readers look up a place and read it under one lock: none sees the new file with an old place.
         let mut heads = self.heads.write().unwrap_or_else(PoisonError::into_inner);
@@ -262,39 +208,14 @@ impl Committer {
     }
 }
 
-/// A known log that shows something it could not show by mistake alone is worth an operator's look.
-fn report(refusal: &WitnessRefusal, verified: &Verified) {
-    let origin = verified.request.checkpoint.origin();
-    match refusal {
-        WitnessRefusal::EmptyRoot { .. } | WitnessRefusal::Proof(_) | WitnessRefusal::OtherRoot { .. } => {
-            tracing::warn!("{origin} showed a signed checkpoint that does not continue the one cosigned: {refusal}");
-        }
-        WitnessRefusal::Malformed(_)
-        | WitnessRefusal::UnknownOrigin(_)
-        | WitnessRefusal::Unsigned(_)
-        | WitnessRefusal::OldAboveSize { .. }
-        | WitnessRefusal::Stale { .. } => tracing::debug!("{origin}: {refusal}"),
-    }
-}
-
-/// True when the note is a checkpoint with exactly this text; cosignatures cover nothing else of it.
-fn is_of(entry: &Entry, text: &str) -> bool {
-    entry.note.strip_prefix(text).is_some_and(|lines| lines.starts_with('\n'))
-}
-
-/// Signs every checkpoint at the time of its entry, on all processors.
-fn sign_all(
-    keys: &Keys,
-    checkpoints: &[vitrine_spec::checkpoint::SignedCheckpoint],
-    entries: &[Entry],
-) -> Result<Vec<String>, SignError> {
-    let work: Vec<_> = checkpoints.iter().zip(entries).collect();
-    let sign = |part: &[(&vitrine_spec::checkpoint::SignedCheckpoint, &Entry)]| -> Result<Vec<String>, SignError> {
-        part.iter().map(|(checkpoint, entry)| keys.cosign(checkpoint, entry.time)).collect()
+/// Signs every checkpoint at its time, on all processors.
+fn sign_all(keys: &Keys, work: &[Signed]) -> Result<Vec<String>, SignError> {
+    let sign = |part: &[Signed]| -> Result<Vec<String>, SignError> {
+        part.iter().map(|new| keys.cosign(&new.checkpoint, new.time)).collect()
     };
     let threads = thread::available_parallelism().map_or(1, usize::from).min(work.len());
     if threads < 2 {
-        return sign(&work);
+        return sign(work);
     }
     let parts: Vec<Result<Vec<String>, SignError>> = thread::scope(|scope| {
         let started: Vec<_> =

@@ -204,8 +204,11 @@ impl Order {
                 self.kept = true;
                 return Ok(());
             }
-            (Record::Cosigned(entry) | Record::Confirmed(entry), Some(_)) => entry.counter,
-            (Record::Clock { counter, .. }, Some(_)) => *counter,
+            (Record::Cosigned(entry) | Record::Confirmed(entry) | Record::Doubt(entry), Some(_)) => entry.counter,
+            (
+                Record::Clock { counter, .. } | Record::Settled { counter, .. } | Record::Frozen { counter, .. },
+                Some(_),
+            ) => *counter,
         };
         if counter <= self.counter {
             return Err(format!("record {counter} follows record {}", self.counter));
@@ -296,9 +299,9 @@ impl Journal {
         Ok(places)
     }
 
-    /// True when most of the file is records that newer ones replaced; `newest` is the bytes of those that count [D-8].
-    pub fn wants_compaction(&self, newest: u64) -> bool {
-        self.end > COMPACT_BYTES_MIN && self.end / COMPACT_RATIO > newest
+    /// True when most of the file is records that no longer count; `count` says how many bytes of it do [D-8].
+    pub fn wants_compaction(&self, count: impl FnOnce() -> u64) -> bool {
+        self.end > COMPACT_BYTES_MIN && self.end / COMPACT_RATIO > count()
     }
 
     /// Writes and syncs a journal of the records at `places`, oldest first, under its temporary name [D-8].

@@ -20,6 +20,7 @@ pub mod logs;
 pub mod request;
 pub mod confirm;
 pub mod answer;
+pub mod round;
 mod committer;
 mod witness;
 pub mod http;

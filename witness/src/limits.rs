@@ -3,7 +3,7 @@
 //! Limits that all parts share are in `vitrine_spec::limits`. Relations are checked at compile time.
 
 use std::time::Duration;
-use vitrine_spec::limits::{ADD_CHECKPOINT_BYTES_MAX, NOTE_BYTES_MAX, SIGNATURE_LINE_BYTES};
+use vitrine_spec::limits::{ADD_CHECKPOINT_BYTES_MAX, EVIDENCE_BYTES_MAX, NOTE_BYTES_MAX, SIGNATURE_LINE_BYTES};
 
 /// Requests that are read, judged or waiting for their sync at one time; the next one is answered 429 [D-20].
 ///
@@ -26,14 +26,24 @@ pub const CONNECTION_AGE_MAX: Duration = Duration::from_secs(3_600);
 /// Time that open requests get to finish after SIGTERM.
 pub const SHUTDOWN_WAIT: Duration = Duration::from_secs(10);
 
-/// Bytes of the journal record of one checkpoint: the note, as much again for line ends and lengths, both cosignatures.
-pub const RECORD_BYTES_MAX: usize = NOTE_BYTES_MAX + 4 * SIGNATURE_LINE_BYTES + 256;
+/// Bytes of the longest journal record: evidence of two notes and a proof; one note with the witness's own lines is shorter.
+pub const RECORD_BYTES_MAX: usize = EVIDENCE_BYTES_MAX + 256;
 /// Bytes of the payload of one frame: 58 of the longest records, 2,000 usual ones. What is more waits for the next sync.
 pub const FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Bytes of a journal that is never compacted while it runs: below, rewriting costs more than it frees [D-8].
 pub const COMPACT_BYTES_MIN: u64 = 64 * 1024 * 1024;
 /// A journal this many times as large as its newest records is compacted [D-8].
 pub const COMPACT_RATIO: u64 = 4;
+
+/// Earlier checkpoints of one origin that are kept, so that two sides of a fork meet at one size [D-21]: at one in a second,
+/// those of a quarter of an hour.
+pub const HISTORY_MAX: usize = 1_000;
+/// Bytes of their records: 1,000 with both cosignatures.
+pub const HISTORY_OF_ONE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Bytes of those of all origins together: what a start reads and writes again.
+pub const HISTORY_BYTES_MAX: u64 = 128 * 1024 * 1024;
+/// Seconds for which two notes of a log may be unreconciled before nothing of it is cosigned [D-23]: tiles may come late.
+pub const DOUBT_S: u64 = 600;
 
 /// Logs of one `--logs` file. The largest public list asks witnesses for 40,000; each takes about 100 bytes of state.
 pub const LOGS_MAX: usize = 65_536;
@@ -51,5 +61,6 @@ pub const CLOCK_BEHIND_MAX_S: u64 = 300;
 
 const _: () = assert!(RECORD_BYTES_MAX <= FRAME_BYTES_MAX, "every record fits a frame");
 const _: () = assert!(ADD_CHECKPOINT_BYTES_MAX < RECORD_BYTES_MAX, "what was accepted fits a record");
+const _: () = assert!(NOTE_BYTES_MAX + 4 * SIGNATURE_LINE_BYTES < EVIDENCE_BYTES_MAX, "a cosigned note fits a record");
 const _: () = assert!(HEADER_BYTES_MAX >= 8_192, "hyper refuses a smaller buffer");
 const _: () = assert!(FRAME_BYTES_MAX <= u32::MAX as usize, "a frame's length is a u32");

@@ -13,6 +13,9 @@ const COSIGNED: u8 = 2;
 const CONFIRMED: u8 = 3;
 const CLOCK: u8 = 4;
 const KEPT: u8 = 5;
+const DOUBT: u8 = 6;
+const SETTLED: u8 = 7;
+const FROZEN: u8 = 8;
 
 /// Name of one journal: 16 random bytes that the keys' "has signed" mark repeats [D-9].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +64,26 @@ pub enum Record {
         /// Records between the first and this one.
         records: u64,
     },
+    /// A note of the log that nobody could reconcile so far with the one cosigned; its time is when it was first seen [D-23].
+    Doubt(Entry),
+    /// The doubt about an origin is gone [D-23].
+    Settled {
+        /// Position among the records.
+        counter: u64,
+        /// SHA-256 of the origin line.
+        origin: Hash,
+    },
+    /// The log is known to show two trees: nothing of it is cosigned any more [D-22].
+    Frozen {
+        /// Position among the records.
+        counter: u64,
+        /// SHA-256 of the origin line.
+        origin: Hash,
+        /// When it was found, seconds since 1970.
+        time: u64,
+        /// The evidence file (58-evidence.md).
+        evidence: Vec<u8>,
+    },
 }
 
 /// A checkpoint in the journal.
@@ -70,11 +93,11 @@ pub struct Entry {
     pub counter: u64,
     /// SHA-256 of the origin line.
     pub origin: Hash,
-    /// Signed time, seconds since 1970; 0 in a confirmed record.
+    /// Signed time, seconds since 1970; 0 in a confirmed record, the time of the discovery in a doubt.
     pub time: u64,
     /// The text of the checkpoint and the log's signature lines that were verified: a whole signed note.
     pub note: String,
-    /// This witness's own lines, as answered; empty in a confirmed record.
+    /// This witness's own lines, as answered; empty where nothing was signed.
     pub cosignatures: String,
 }
 
@@ -105,6 +128,17 @@ pub enum RecordError {
 }
 
 impl Record {
+    /// Gives it its position among the records; the first and the last record of a file as it was made have none.
+    pub fn set_counter(&mut self, number: u64) {
+        match self {
+            Record::Begin { .. } | Record::Kept { .. } => {}
+            Record::Cosigned(entry) | Record::Confirmed(entry) | Record::Doubt(entry) => entry.counter = number,
+            Record::Clock { counter, .. } | Record::Settled { counter, .. } | Record::Frozen { counter, .. } => {
+                *counter = number;
+            }
+        }
+    }
+
     /// The bytes that [`decode`] reads [D-7]. `None` above the limit of one record.
     pub fn encode(&self) -> Option<Vec<u8>> {
         let (kind, body) = match self {
@@ -113,6 +147,13 @@ impl Record {
             Record::Confirmed(entry) => (CONFIRMED, entry.body()?),
             Record::Clock { counter, time } => (CLOCK, [counter.to_be_bytes(), time.to_be_bytes()].concat()),
             Record::Kept { records } => (KEPT, records.to_be_bytes().to_vec()),
+            Record::Doubt(entry) => (DOUBT, entry.body()?),
+            Record::Settled { counter, origin } => {
+                (SETTLED, [counter.to_be_bytes().as_slice(), origin.as_bytes()].concat())
+            }
+            Record::Frozen { counter, origin, time, evidence } => {
+                (FROZEN, [&counter.to_be_bytes(), origin.as_bytes().as_slice(), &time.to_be_bytes(), evidence].concat())
+            }
         };
         let length = u32::try_from(body.len()).ok().filter(|_| body.len() <= RECORD_BYTES_MAX)?;
         Some([&[kind], length.to_be_bytes().as_slice(), &body].concat())
@@ -160,6 +201,12 @@ pub fn decode(bytes: &[u8]) -> Result<(Record, &[u8]), RecordError> {
         CONFIRMED => return Ok((Record::Confirmed(Entry::read(kind, body)?), rest)),
         CLOCK => Record::Clock { counter: reader.number()?, time: reader.number()? },
         KEPT => Record::Kept { records: reader.number()? },
+        DOUBT => return Ok((Record::Doubt(Entry::read(kind, body)?), rest)),
+        SETTLED => Record::Settled { counter: reader.number()?, origin: Hash::new(reader.array()?) },
+        FROZEN => {
+            let (counter, origin, time) = (reader.number()?, Hash::new(reader.array()?), reader.number()?);
+            return Ok((Record::Frozen { counter, origin, time, evidence: reader.rest.to_vec() }, rest));
+        }
         _ => return Err(RecordError::Kind { kind }),
     };
     if reader.rest.is_empty() { Ok((record, rest)) } else { Err(wrong()) }
@@ -201,7 +248,7 @@ mod tests {
         }
     }
 
-    fn samples() -> [Record; 6] {
+    fn samples() -> [Record; 9] {
         [
             Record::Begin { id: JournalId([1; 16]), replaces: None },
             Record::Begin { id: JournalId([1; 16]), replaces: Some(JournalId([2; 16])) },
@@ -209,6 +256,9 @@ mod tests {
             Record::Confirmed(Entry { time: 0, cosignatures: String::new(), ..entry() }),
             Record::Clock { counter: 8, time: 5 },
             Record::Kept { records: 3 },
+            Record::Doubt(Entry { cosignatures: String::new(), ..entry() }),
+            Record::Settled { counter: 9, origin: Hash::of(b"log.example") },
+            Record::Frozen { counter: 10, origin: Hash::of(b"log.example"), time: 9, evidence: b"evidence".to_vec() },
         ]
     }
 
@@ -229,6 +279,14 @@ mod tests {
         ]
         .concat();
         assert_eq!(Record::Cosigned(entry()).encode().unwrap(), expected);
+        let frozen =
+            Record::Frozen { counter: 7, origin: Hash::of(b"log.example"), time: 9, evidence: b"two".to_vec() };
+        let expected =
+            [[8, 0, 0, 0, 51].as_slice(), &7u64.to_be_bytes(), origin.as_bytes(), &9u64.to_be_bytes(), b"two"].concat();
+        assert_eq!(frozen.encode().unwrap(), expected);
+        let settled = Record::Settled { counter: 7, origin };
+        let expected = [[7, 0, 0, 0, 40].as_slice(), &7u64.to_be_bytes(), origin.as_bytes()].concat();
+        assert_eq!(settled.encode().unwrap(), expected);
     }
 
     #[test]
@@ -242,13 +300,13 @@ mod tests {
                 assert!(decode(&bytes[..cut]).is_err(), "{record:?} cut at {cut}");
             }
             let (kind, body) = (bytes[0], &bytes[PREFIX_BYTES..]);
-            if matches!(kind, BEGIN | CLOCK | KEPT) {
+            if matches!(kind, BEGIN | CLOCK | KEPT | SETTLED) {
                 let length = u32::try_from(body.len() + 1).unwrap().to_be_bytes();
                 let longer = [[kind].as_slice(), &length, body, &[0]].concat();
                 assert_eq!(decode(&longer), Err(RecordError::Length { kind }));
             }
         }
-        assert_eq!(decode(&[9, 0, 0, 0, 0]), Err(RecordError::Kind { kind: 9 }));
+        assert_eq!(decode(&[99, 0, 0, 0, 0]), Err(RecordError::Kind { kind: 99 }));
         assert_eq!(decode(&[]), Err(RecordError::Cut));
         let mut not_text = Record::Confirmed(entry()).encode().unwrap();
         *not_text.last_mut().unwrap() = 0xff;

@@ -3,6 +3,7 @@
 //! The checks are `vitrine_spec::add_checkpoint`'s; none of these needs the journal [W-1]. Not here: growth (`committer`).
 
 use crate::logs::Logs;
+use std::sync::Arc;
 use vitrine_spec::add_checkpoint::{AddCheckpoint, WitnessRefusal, check_signature};
 use vitrine_spec::checkpoint::SignedCheckpoint;
 use vitrine_spec::hash::Hash;
@@ -17,17 +18,19 @@ pub struct Verified {
     pub origin: Hash,
     /// What the journal keeps: the text and the lines that were verified.
     pub note: String,
+    /// The list whose keys verified it.
+    pub logs: Arc<Logs>,
 }
 
 /// Parses a body and verifies the log's signature; no state is read [W-1].
-pub fn verify(body: &[u8], logs: &Logs) -> Result<Verified, WitnessRefusal> {
+pub fn verify(body: &[u8], logs: Arc<Logs>) -> Result<Verified, WitnessRefusal> {
     let request = AddCheckpoint::parse(body)?;
     let signed = &request.checkpoint;
     let keys = logs.keys(signed.origin());
     check_signature(&request, keys)?;
     let note = with_lines_of(signed, keys.unwrap_or_default());
     let origin = signed.origin().hash();
-    Ok(Verified { request, origin, note })
+    Ok(Verified { request, origin, note, logs })
 }
 
 /// The note with one line for each of these keys that signed: lines by anybody else would let strangers fill the journal [D-17].

@@ -7,20 +7,23 @@ use crate::clock::{self, Clock, ClockError};
 use crate::committer::{Committer, Fatal, Job};
 use crate::confirm::{self, ConfirmError};
 use crate::disk::Disk;
-use crate::heads::Heads;
-use crate::journal::{self, Journal, JournalError, Scan};
+use crate::heads::{Doubt, Head, Heads};
+use crate::journal::{self, Journal, JournalError, Place, Scan};
 use crate::keys::Keys;
-use crate::limits::IN_FLIGHT_MAX;
+use crate::limits::{HISTORY_BYTES_MAX, IN_FLIGHT_MAX};
 use crate::logs::Logs;
 use crate::mark::{self, MarkError};
 use crate::record::{Entry, JournalId, Record};
 use crate::request;
+use crate::round::Found;
 use crate::stop::Stop;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 use tokio::sync::{oneshot, watch};
+use vitrine_spec::checkpoint::SignedCheckpoint;
 use vitrine_spec::hash::Hash;
+use vitrine_spec::tree::TreeSize;
 
 /// What a witness is made of.
 pub struct Setup {
@@ -148,6 +151,26 @@ fn new_id() -> Result<JournalId, OpenError> {
     Ok(JournalId::new(id))
 }
 
+/// What a witness knows of one origin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Its newest checkpoint; `None` when nothing of it was ever cosigned or confirmed.
+    pub head: Option<Head>,
+    /// A note that is not reconciled with it [D-23].
+    pub doubt: Option<Doubt>,
+    /// There is evidence against the log [D-22].
+    pub frozen: bool,
+}
+
+fn note_of(record: Record) -> Option<SignedCheckpoint> {
+    match record {
+        Record::Cosigned(entry) | Record::Confirmed(entry) | Record::Doubt(entry) => {
+            SignedCheckpoint::parse(entry.note.as_bytes()).ok()
+        }
+        _ => None,
+    }
+}
+
 impl Witness {
     /// Opens the journal, makes what it holds durable, and starts the thread that signs [D-2].
     pub fn open(setup: Setup) -> Result<Witness, OpenError> {
@@ -188,6 +211,7 @@ impl Witness {
             );
         }
         let marked = mark == Some(scan.id());
+        heads.trim(HISTORY_BYTES_MAX);
         let old = heads.places();
         let (mut journal, new) = scan.keep(&old)?;
         heads.moved(&old, &new);
@@ -244,15 +268,72 @@ impl Witness {
     }
 
     fn submit(&self, body: &[u8]) -> Result<oneshot::Receiver<Answer>, NoSignature> {
-        let verified = request::verify(body, &self.logs()).map_err(NoSignature::Refused)?;
+        let verified = request::verify(body, self.logs()).map_err(NoSignature::Refused)?;
         let (reply, receiver) = oneshot::channel();
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let jobs = jobs.ok_or(NoSignature::Stopped)?;
-        match jobs.try_send(Job { verified, reply }) {
+        match jobs.try_send(Job::Ask { verified, reply }) {
             Ok(()) => Ok(receiver),
             Err(TrySendError::Full(_)) => Err(NoSignature::Busy),
             Err(TrySendError::Disconnected(_)) => Err(NoSignature::Stopped),
         }
+    }
+
+    /// Keeps a finding; returns when it is durable, or was nothing new. Not for use inside an async runtime.
+    pub fn tell(&self, found: Found) {
+        let (done, waiting) = oneshot::channel();
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // A witness that has stopped keeps nothing more; whoever found it finds it again at the next start.
+        if jobs.is_some_and(|jobs| jobs.send(Job::Tell { found, done }).is_ok()) {
+            let _ = waiting.blocking_recv();
+        }
+    }
+
+    /// What is known of an origin: its newest checkpoint, a doubt, evidence.
+    pub fn standing(&self, origin: &Hash) -> Standing {
+        let heads = self.heads.read().unwrap_or_else(PoisonError::into_inner);
+        let head = heads.get(origin).copied();
+        let doubt = heads.doubt(origin).copied();
+        Standing { head, doubt, frozen: heads.frozen(origin).is_some() }
+    }
+
+    /// The note of this size, as far back as the journal keeps them [D-21].
+    pub fn noted(&self, origin: &Hash, size: TreeSize) -> Option<SignedCheckpoint> {
+        self.read(|heads| heads.noted(origin, size).map(|noted| noted.place)).and_then(note_of)
+    }
+
+    /// The note in doubt [D-23].
+    pub fn doubted(&self, origin: &Hash) -> Option<SignedCheckpoint> {
+        self.read(|heads| heads.doubt(origin).map(|doubt| doubt.noted.place)).and_then(note_of)
+    }
+
+    /// Origins that are frozen or in doubt.
+    pub fn troubled(&self) -> Vec<Hash> {
+        self.heads.read().unwrap_or_else(PoisonError::into_inner).troubled().collect()
+    }
+
+    /// The evidence file against the origin with this hash [D-22].
+    pub fn evidence(&self, origin: &Hash) -> Answer {
+        match self.read(|heads| heads.frozen(origin)) {
+            Some(Record::Frozen { evidence, .. }) => Answer::file(evidence),
+            _ => NoSignature::NoEvidence.into(),
+        }
+    }
+
+    /// The newest cosigned note and the one in doubt, one after the other [D-23].
+    pub fn unreconciled(&self, origin: &Hash) -> Answer {
+        let cosigned = self.read(|heads| heads.get(origin).map(|head| head.place)).and_then(note_of);
+        match (cosigned, self.doubted(origin)) {
+            (Some(cosigned), Some(doubted)) => Answer::ok(format!("{}\n{}", cosigned.print(), doubted.print())),
+            _ => NoSignature::NoDoubt.into(),
+        }
+    }
+
+    /// Reads a record, of which the lock is held while its place is looked up and read: a compaction moves both together.
+    fn read(&self, place: impl FnOnce(&Heads) -> Option<Place>) -> Option<Record> {
+        let heads = self.heads.read().unwrap_or_else(PoisonError::into_inner);
+        let read = journal::read(self.disk.as_ref(), place(&heads)?);
+        read.inspect_err(|error| tracing::error!("journal: {error}")).ok()
     }
 
     /// The newest cosigned checkpoint of the origin with this hash, with the log's lines and this witness's own [W-10].

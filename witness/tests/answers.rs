@@ -36,7 +36,7 @@ fn a_log_grows_and_each_checkpoint_gets_both_cosignatures() {
 
 #[test]
 fn each_refusal_in_the_order_of_the_protocol() {
-    // [W-1] [W-2] [W-3] [W-4] [W-5] [W-6] [W-7] [W-9]
+    // [W-1] [W-2] [W-3] [W-4] [W-5] [W-6] [W-7] [W-9] [W-11]
     let log = Log::ed("log.example/one");
     let stranger = Log::ed("log.example/two");
     let world = World::new(&[&log]);
@@ -59,15 +59,18 @@ fn each_refusal_in_the_order_of_the_protocol() {
     assert_eq!((stale.status, stale.content_type, text(&stale).as_str()), (409, "text/x.tlog.size", "5\n"));
     assert_eq!(status(&log.request(0, 5)), 409);
 
-    let fork = log.fork(3);
-    assert_eq!(status(&old(5, vec![], fork.checkpoint(5))), 422);
-    assert_eq!(status(&fork.request(5, 9)), 422);
     assert_eq!(status(&old(5, vec![], log.checkpoint(9))), 422);
+    assert_eq!(status(&old(5, log.fork(3).proof(5, 9), log.checkpoint(9))), 422);
     let mut long = log.proof(5, 9);
     long.push(Hash::of(b"more"));
     assert_eq!(status(&old(5, long, log.checkpoint(9))), 422);
     assert_eq!(known_size(&witness, &log), 5);
     cosigned(&witness.add_checkpoint(&log.request(5, 9)), &log.checkpoint(9));
+    // Of a log that showed another tree nothing more is compared.
+    assert_eq!(status(&old(9, vec![], log.fork(3).checkpoint(9))), 422);
+    assert_eq!(status(&old(9, vec![], log.checkpoint(8))), 403);
+    assert_eq!(status(forged(&log).as_bytes()), 403);
+    assert_eq!(status(b"old 0\n"), 400);
 }
 
 #[test]
@@ -76,9 +79,9 @@ fn from_nothing() {
     let log = Log::ed("log.example/one");
     let witness = World::new(&[&log]).open().unwrap();
     assert_eq!(witness.add_checkpoint(&old(0, vec![Hash::of(b"x")], log.checkpoint(5))).status, 422);
-    assert_eq!(witness.add_checkpoint(&old(0, vec![], log.sign(0, Hash::of(b"x")))).status, 422);
     let answer = witness.add_checkpoint(&log.request(2, 5));
     assert_eq!((answer.status, text(&answer).as_str()), (409, "0\n"));
+    assert_eq!(witness.add_checkpoint(&old(0, vec![], log.sign(0, Hash::of(b"x")))).status, 422);
 }
 
 #[test]

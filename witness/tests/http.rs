@@ -14,7 +14,9 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use vitrine_spec::add_checkpoint::AddCheckpoint;
 use vitrine_spec::limits::ADD_CHECKPOINT_BYTES_MAX;
+use vitrine_spec::tree::TreeSize;
 use vitrine_witness::limits::{CONNECTIONS_MAX, HEADERS_MAX, IN_FLIGHT_MAX};
 use vitrine_witness::{Fatal, Witness, http};
 
@@ -132,7 +134,9 @@ fn one_connection_for_many_requests() {
     let stale = client.post(&log.request(3, 6));
     assert_eq!((stale.status, stale.header("content-type")), (409, Some("text/x.tlog.size")));
     assert_eq!(stale.body, "5\n");
-    for (body, status) in [(log.request(5, 6), 200), (b"old 0\n".to_vec(), 400), (log.fork(0).request(6, 9), 422)] {
+    let proof = log.fork(0).proof(6, 9);
+    let elsewhere = AddCheckpoint { old: TreeSize::new(6), proof, checkpoint: log.checkpoint(9) }.print();
+    for (body, status) in [(log.request(5, 6), 200), (b"old 0\n".to_vec(), 400), (elsewhere, 422)] {
         let reply = client.post(&body);
         assert_eq!(reply.status, status);
         assert!(reply.body.ends_with('\n'));

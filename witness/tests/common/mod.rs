@@ -26,6 +26,7 @@ pub const NOW: u64 = 1_800_000_000;
 pub const NAME: &str = "witness.example/w1";
 
 /// A log of up to 64 entries with an Ed25519 key, and an ML-DSA-44 one when asked.
+#[derive(Clone)]
 pub struct Log {
     pub origin: String,
     leaves: Vec<Hash>,
