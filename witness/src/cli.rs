@@ -4,11 +4,13 @@
 //! the address cannot be had. Not here: anything that decides.
 
 use crate::clock::SystemClock;
+use crate::crosscheck::CrossCheck;
 use crate::disk::{Disk, LockError, OsDisk};
 use crate::http;
 use crate::keys::Keys;
-use crate::limits::{CONFIRM_BYTES_MAX, DESCRIPTORS_MIN};
+use crate::limits::{CONFIRM_BYTES_MAX, CROSS_CHECK_S, DESCRIPTORS_MIN};
 use crate::logs::Logs;
+use crate::peers;
 use crate::stop::Stop;
 use crate::witness::{OpenError, Setup, Witness, make_journal};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
@@ -20,8 +22,10 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 use vitrine_spec::key::Vkey;
 
 /// A witness: cosigns checkpoints of logs that only grow, and refuses forks.
@@ -72,6 +76,15 @@ pub struct ServeArgs {
     /// The logs to cosign: `log <vkey> [<url>]` lines as in a tlog-policy, or a witness-network `logs/v0` list.
     #[arg(long, value_name = "FILE")]
     logs: PathBuf,
+    /// Monitoring prefixes of other witnesses to compare with: the addresses of `witness` lines as in a tlog-policy.
+    #[arg(long, value_name = "FILE")]
+    peers: Option<PathBuf>,
+    /// Seconds between two rounds of the cross-check; 0: none.
+    #[arg(long, value_name = "SECONDS", default_value_t = CROSS_CHECK_S)]
+    cross_check_every: u64,
+    /// Fetch the checkpoints that the logs publish, and cosign them unasked; --logs must name their addresses.
+    #[arg(long)]
+    feed: bool,
     /// After the journal was lost: one log-signed note for each log of --logs, from which this witness goes on.
     #[arg(long, value_name = "FILE")]
     confirm_state: Option<PathBuf>,
@@ -270,6 +283,15 @@ fn serve(args: ServeArgs) -> Result<(), Failure> {
     let keys = Keys::load(&args.keys).map_err(|error| Failure::usage(error.stop(), error))?;
     let logs = load_logs(&args.logs).map_err(|error| Failure::usage(Stop::Logs, error))?;
     let confirm_state = args.confirm_state.as_deref().map(read_confirmed).transpose()?;
+    let peers = match &args.peers {
+        Some(path) => peers::load(path)
+            .map_err(|error| Failure::usage(Stop::Peers, format!("--peers {}: {error}", path.display())))?,
+        None => Vec::new(),
+    };
+    if args.feed && args.cross_check_every == 0 {
+        let message = "--feed fetches in the rounds of the cross-check, and --cross-check-every 0 takes them away";
+        return Err(Failure::usage(Stop::Peers, message));
+    }
     let setup = Setup {
         disk: Arc::new(disk),
         marks: Arc::new(marks),
@@ -286,10 +308,10 @@ fn serve(args: ServeArgs) -> Result<(), Failure> {
         .max_blocking_threads(std::thread::available_parallelism().map_or(2, |processors| 2 * processors.get()))
         .build()
         .map_err(|error| Failure::system(Stop::System, format!("start threads: {error}")))?;
-    runtime.block_on(serve_on(&args, witness))
+    runtime.block_on(serve_on(&args, witness, peers))
 }
 
-async fn serve_on(args: &ServeArgs, witness: Arc<Witness>) -> Result<(), Failure> {
+async fn serve_on(args: &ServeArgs, witness: Arc<Witness>, peers: Vec<String>) -> Result<(), Failure> {
     let failed = |what: &'static str| move |error: io::Error| Failure::system(Stop::System, format!("{what}: {error}"));
     let listener = TcpListener::bind(args.listen)
         .await
@@ -308,6 +330,7 @@ async fn serve_on(args: &ServeArgs, witness: Arc<Witness>) -> Result<(), Failure
     let mut out = io::stdout();
     writeln!(out, "witness listening on http://{address}").and_then(|()| out.flush()).map_err(failed("stdout"))?;
 
+    let checking = cross_check(args, &witness, peers)?;
     let (path, reloading) = (args.logs.clone(), Arc::clone(&witness));
     let reload = tokio::spawn(async move {
         while hang_up.recv().await.is_some() {
@@ -332,7 +355,26 @@ async fn serve_on(args: &ServeArgs, witness: Arc<Witness>) -> Result<(), Failure
     };
     let result = http::serve(listener, witness, shutdown).await;
     reload.abort();
+    checking.inspect(JoinHandle::abort);
     result.map_err(|fatal| Failure::system(fatal.stop(), fatal))
+}
+
+/// Starts the cross-check, unless there is nothing to compare with.
+fn cross_check(
+    args: &ServeArgs,
+    witness: &Arc<Witness>,
+    peers: Vec<String>,
+) -> Result<Option<JoinHandle<()>>, Failure> {
+    if args.cross_check_every == 0 {
+        tracing::warn!("--cross-check-every 0: what the logs show to others is not looked at");
+        return Ok(None);
+    }
+    if peers.is_empty() {
+        tracing::warn!("no --peers: the logs' own checkpoints are looked at, what they show to other witnesses is not");
+    }
+    let check = CrossCheck::new(Arc::clone(witness), peers, args.feed);
+    let check = check.map_err(|error| Failure::system(Stop::System, error))?;
+    Ok(Some(tokio::spawn(Arc::new(check).run(Duration::from_secs(args.cross_check_every)))))
 }
 
 fn load_logs(path: &Path) -> Result<Logs, String> {

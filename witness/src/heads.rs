@@ -121,10 +121,9 @@ impl Heads {
         self.origins.get(origin)?.frozen.as_deref().copied()
     }
 
-    /// Origins of which something is known besides what was cosigned: a doubt, or evidence.
-    pub fn troubled(&self) -> impl Iterator<Item = Hash> {
-        let troubled = |known: &Known| known.doubt.is_some() || known.frozen.is_some();
-        self.origins.iter().filter(move |(_, known)| troubled(known)).map(|(origin, _)| *origin)
+    /// The origins that are frozen, in no order.
+    pub fn all_frozen(&self) -> impl Iterator<Item = Hash> {
+        self.origins.iter().filter(|(_, known)| known.frozen.is_some()).map(|(origin, _)| *origin)
     }
 
     /// Origins with a checkpoint in the journal.

@@ -43,9 +43,16 @@ pub fn router(witness: Arc<Witness>) -> Router {
     Router::new()
         .route("/add-checkpoint", post(add_checkpoint))
         .route("/{origin}/checkpoint", get(checkpoint))
+        .route("/{origin}/evidence", get(evidence))
+        .route("/{origin}/unreconciled", get(unreconciled))
+        .route("/evidence", get(frozen))
         .route("/healthz", get(healthz))
         .fallback(|| async {
-            (StatusCode::NOT_FOUND, "here are POST /add-checkpoint, GET /<origin hash>/checkpoint and GET /healthz\n")
+            (
+                StatusCode::NOT_FOUND,
+                "here are POST /add-checkpoint, GET /<origin hash>/checkpoint, GET /<origin hash>/evidence, \
+                 GET /<origin hash>/unreconciled, GET /evidence and GET /healthz\n",
+            )
         })
         .layer(DefaultBodyLimit::max(ADD_CHECKPOINT_BYTES_MAX))
         .with_state(shared)
@@ -81,12 +88,35 @@ async fn add_checkpoint(State(shared): State<Shared>, request: Request<Body>) ->
     }
 }
 
-async fn checkpoint(State(shared): State<Shared>, Path(origin): Path<String>) -> Answer {
+async fn checkpoint(state: State<Shared>, Path(origin): Path<String>) -> Answer {
+    read(state, &origin, NoSignature::Never, Witness::checkpoint).await
+}
+
+async fn evidence(state: State<Shared>, Path(origin): Path<String>) -> Answer {
+    read(state, &origin, NoSignature::NoEvidence, Witness::evidence).await
+}
+
+async fn unreconciled(state: State<Shared>, Path(origin): Path<String>) -> Answer {
+    read(state, &origin, NoSignature::NoDoubt, Witness::unreconciled).await
+}
+
+/// The hashes of the origins that are frozen here, a line for each [D-24].
+async fn frozen(State(shared): State<Shared>) -> Answer {
+    Answer::ok(shared.witness.frozen().iter().map(|origin| format!("{}\n", origin.hex())).collect())
+}
+
+/// What the journal holds of one origin.
+async fn read(
+    State(shared): State<Shared>,
+    origin: &str,
+    none: NoSignature,
+    read: impl FnOnce(&Witness, &Hash) -> Answer + Send + 'static,
+) -> Answer {
     // Uppercase or shorter names nothing: one spelling [W-10].
-    let Ok(origin) = Hash::from_hex(&origin) else { return NoSignature::Never.into() };
+    let Ok(origin) = Hash::from_hex(origin) else { return none.into() };
     let Ok(_room) = shared.in_flight.try_acquire() else { return NoSignature::Busy.into() };
     let witness = Arc::clone(&shared.witness);
-    let read = tokio::task::spawn_blocking(move || witness.checkpoint(&origin));
+    let read = tokio::task::spawn_blocking(move || read(&witness, &origin));
     read.await.unwrap_or_else(|_| NoSignature::Stopped.into())
 }
 

@@ -2,8 +2,7 @@
 //!
 //! The protocol's decisions are `vitrine_spec::add_checkpoint`'s; this crate remembers, signs and answers.
 //! [`Witness`] is the whole of it without a socket, [`http`] puts it on one, [`cli`] is the program.
-//! The modules stand in reading order: each uses only those above it. Not here yet: evidence of forks, and the
-//! cross-check with the log's and the peers' checkpoints.
+//! [`crosscheck`] compares what logs show to others. The modules stand in reading order: each uses only those above it.
 #![forbid(unsafe_code)]
 
 pub mod limits;
@@ -16,13 +15,17 @@ pub mod heads;
 pub mod clock;
 pub mod keys;
 pub mod mark;
+pub mod fetch;
+pub mod lines;
 pub mod logs;
+pub mod peers;
 pub mod request;
 pub mod confirm;
 pub mod answer;
 pub mod round;
 mod committer;
 mod witness;
+pub mod crosscheck;
 pub mod http;
 pub mod cli;
 

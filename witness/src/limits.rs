@@ -45,6 +45,29 @@ pub const HISTORY_BYTES_MAX: u64 = 128 * 1024 * 1024;
 /// Seconds for which two notes of a log may be unreconciled before nothing of it is cosigned [D-23]: tiles may come late.
 pub const DOUBT_S: u64 = 600;
 
+/// Time to reach another server.
+pub const FETCH_CONNECT_WAIT: Duration = Duration::from_secs(5);
+/// Time for a whole answer of another server.
+pub const FETCH_WAIT: Duration = Duration::from_secs(10);
+/// Redirects followed for one read.
+pub const FETCH_REDIRECTS_MAX: usize = 3;
+/// Reads from other servers under way at one time.
+pub const FETCHES_MAX: usize = 32;
+/// Tiles fetched to compare the notes of one log: roots and proofs of eight sizes, each at most 8 levels with 2 tiles.
+pub const TILES_OF_A_PROOF_MAX: usize = 128;
+/// Logs that are compared at one time.
+pub const CHECKED_AT_ONCE: usize = 8;
+/// Logs of one round of the cross-check; with more, each waits for its turn.
+pub const CHECKED_IN_A_ROUND: usize = 1_000;
+/// Bytes of a peer's list of evidence: a thousand lines.
+pub const EVIDENCE_LIST_BYTES_MAX: usize = 65 * 1_000;
+/// Seconds between two rounds of the cross-check, unless a person says otherwise.
+pub const CROSS_CHECK_S: u64 = 60;
+/// Peers of one witness.
+pub const PEERS_MAX: usize = 64;
+/// Bytes of a `--peers` file: a policy with 64 witness lines.
+pub const PEERS_BYTES_MAX: u64 = 256 * 1024;
+
 /// Logs of one `--logs` file. The largest public list asks witnesses for 40,000; each takes about 100 bytes of state.
 pub const LOGS_MAX: usize = 65_536;
 /// Keys of one log: two kinds, old and new of each, and room.

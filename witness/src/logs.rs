@@ -3,7 +3,9 @@
 //! Reads `log` lines of a tlog-policy file, or a `logs/v0` list of witness-network. Not here: reading the file again
 //! (`cli`), what a signature of these keys is worth (`core`).
 
+use crate::fetch::{self, PrefixError};
 use crate::limits::{LOG_KEYS_MAX, LOGS_BYTES_MAX, LOGS_MAX};
+use crate::lines::{NoText, lines, words};
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -87,6 +89,17 @@ pub enum LineFault {
         /// Bytes of the origin.
         got: usize,
     },
+    /// An address that is none.
+    #[error(transparent)]
+    Url(#[from] PrefixError),
+    /// Two addresses of one log.
+    #[error("the log is at {one}, says an earlier line, and at {other}, says this one")]
+    TwoUrls {
+        /// The address of an earlier line.
+        one: String,
+        /// That of this line.
+        other: String,
+    },
     /// Requests a day that are no number.
     #[error("qpd is a decimal number, not {got:?}")]
     Qpd {
@@ -102,6 +115,8 @@ pub enum LineFault {
 #[derive(Debug, Default)]
 pub struct Logs {
     origins: HashMap<String, Vec<Vkey>>,
+    urls: HashMap<String, String>,
+    hashes: HashMap<Hash, String>,
     public: HashSet<Hash>,
     skipped: Vec<String>,
 }
@@ -117,18 +132,8 @@ impl Logs {
 
     /// Reads either format [D-15]: a list whose first line with content is `logs/v0` is witness-network's.
     pub fn parse(bytes: &[u8]) -> Result<Logs, LogsError> {
-        let mut lines = Vec::new();
-        for (index, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
-            let fault = |fault| LogsError::Line { line: index + 1, fault };
-            let text = std::str::from_utf8(line).map_err(|_| fault(LineFault::Characters))?;
-            if text.bytes().any(|byte| (byte < b' ' && byte != b'\t') || byte == 0x7f) {
-                return Err(fault(LineFault::Characters));
-            }
-            let text = text.trim_matches([' ', '\t']);
-            if !text.is_empty() && !text.starts_with('#') {
-                lines.push((index + 1, text));
-            }
-        }
+        let no_text = |NoText(line)| LogsError::Line { line, fault: LineFault::Characters };
+        let lines = lines(bytes).map_err(no_text)?;
         let mut logs = Logs::default();
         let result = match lines.split_first() {
             Some(((_, "logs/v0"), items)) => logs.network(items),
@@ -140,6 +145,16 @@ impl Logs {
     /// The keys of an origin; `None` when this witness does not know it.
     pub fn keys(&self, origin: &Origin) -> Option<&[Vkey]> {
         self.origins.get(origin.as_str()).map(Vec::as_slice)
+    }
+
+    /// The tlog-tiles prefix of a log, where the list has one.
+    pub fn url(&self, origin: &Origin) -> Option<&str> {
+        self.urls.get(origin.as_str()).map(String::as_str)
+    }
+
+    /// The origin with this hash.
+    pub fn of_hash(&self, hash: &Hash) -> Option<Origin> {
+        Origin::new(self.hashes.get(hash)?).ok()
     }
 
     /// Number of logs.
@@ -171,14 +186,21 @@ impl Logs {
         const WANT: &str = "`log` (or `witness`, `group`, `quorum`, which are not read here)";
         for (line, text) in lines {
             let at = |fault| (*line, fault);
-            let mut words = text.split([' ', '\t']).filter(|word| !word.is_empty());
+            let mut words = words(text);
             match words.next() {
                 Some("log") => {
-                    let (vkey, _url, more) = (words.next(), words.next(), words.next());
+                    let (vkey, url, more) = (words.next(), words.next(), words.next());
                     let vkey = vkey.filter(|_| more.is_none()).ok_or_else(|| at(LineFault::LogLine))?;
                     let vkey = Vkey::parse(vkey).map_err(|error| at(error.into()))?;
                     let origin = vkey.name().to_owned();
                     self.add(&origin, vkey).map_err(at)?;
+                    if let Some(url) = url {
+                        let url = fetch::prefix(url).map_err(|error| at(error.into()))?;
+                        let known = self.urls.entry(origin).or_insert_with(|| url.clone());
+                        if *known != url {
+                            return Err(at(LineFault::TwoUrls { one: known.clone(), other: url }));
+                        }
+                    }
                 }
                 Some("witness" | "group" | "quorum") => {}
                 other => {
@@ -246,6 +268,7 @@ impl Logs {
         if !self.public.insert(Hash::of(vkey.public())) {
             return Err(LineFault::Twice { keyid: vkey.keyid() });
         }
+        self.hashes.entry(Hash::of(origin.as_bytes())).or_insert_with(|| origin.to_owned());
         let keys = self.origins.entry(origin.to_owned()).or_default();
         keys.push(vkey);
         if keys.len() > LOG_KEYS_MAX || self.origins.len() > LOGS_MAX { Err(LineFault::TooMany) } else { Ok(()) }
@@ -290,6 +313,10 @@ mod tests {
         );
         let logs = Logs::parse(text.as_bytes()).unwrap();
         assert_eq!(logs.len(), 2);
+        let (a, b) = (Origin::new("log.example/a").unwrap(), Origin::new("log.example/b").unwrap());
+        assert_eq!((logs.url(&a), logs.url(&b)), (Some("https://a.example"), None));
+        assert_eq!(logs.of_hash(&b.hash()), Some(b));
+        assert_eq!(logs.of_hash(&Hash::of(b"c")), None);
         assert_eq!(keys_of(&logs, "log.example/a"), [ed.clone(), pq]);
         assert_eq!(keys_of(&logs, "log.example/b"), [other]);
         assert_eq!(logs.keys(&Origin::new("log.example/c").unwrap()), None);
@@ -320,6 +347,10 @@ mod tests {
         let ed = vkey("log.example/a", KeyKind::Ed25519, 1);
         assert_eq!(fault(&format!("log {ed} u v\n")), (1, LineFault::LogLine));
         assert_eq!(fault("log\n"), (1, LineFault::LogLine));
+        assert!(matches!(fault(&format!("log {ed} u\n")), (1, LineFault::Url(_))));
+        let pq = vkey("log.example/a", KeyKind::MlDsa44, 2);
+        let two = format!("log {ed} http://a.example\nlog {pq} http://a.example/b\n");
+        assert!(matches!(fault(&two), (2, LineFault::TwoUrls { .. })));
         assert!(matches!(fault("\nlogs {ed}\n"), (2, LineFault::Keyword { .. })));
         assert!(matches!(fault("log a+b\n"), (1, LineFault::Key(KeyError::Parts))));
         assert_eq!(fault(&format!("log {ed}\nlog {ed}\n")), (2, LineFault::Twice { keyid: ed.keyid() }));

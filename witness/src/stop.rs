@@ -36,6 +36,8 @@ pub enum Stop {
     Confirm,
     /// The list of logs cannot be used.
     Logs,
+    /// The list of peers cannot be used.
+    Peers,
     /// A key file is not there.
     KeysMissing,
     /// A key file that cannot be used.
@@ -68,6 +70,7 @@ impl Stop {
             Stop::Mark => "journal.mark",
             Stop::Confirm => "confirm-state",
             Stop::Logs => "logs",
+            Stop::Peers => "peers",
             Stop::KeysMissing => "keys.missing",
             Stop::KeysUnusable => "keys.unusable",
             Stop::KeysSign => "keys.sign",

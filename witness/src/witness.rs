@@ -307,9 +307,11 @@ impl Witness {
         self.read(|heads| heads.doubt(origin).map(|doubt| doubt.noted.place)).and_then(note_of)
     }
 
-    /// Origins that are frozen or in doubt.
-    pub fn troubled(&self) -> Vec<Hash> {
-        self.heads.read().unwrap_or_else(PoisonError::into_inner).troubled().collect()
+    /// The origins that are frozen, ascending by hash [D-22].
+    pub fn frozen(&self) -> Vec<Hash> {
+        let mut origins: Vec<Hash> = self.heads.read().unwrap_or_else(PoisonError::into_inner).all_frozen().collect();
+        origins.sort_unstable();
+        origins
     }
 
     /// The evidence file against the origin with this hash [D-22].

@@ -49,7 +49,7 @@ fn assert_frozen(witness: &Witness, log: &Log, sizes: (u64, u64)) {
     let forked = Evidence::parse(&file.body).unwrap().verify(&log.vkeys()).unwrap();
     assert_eq!((forked.first.0.get(), forked.second.0.get()), sizes);
     assert_eq!(forked.origin.as_str(), ORIGIN);
-    assert_eq!(witness.troubled(), [log.hash()]);
+    assert_eq!(witness.frozen(), [log.hash()]);
 }
 
 fn assert_open(witness: &Witness, log: &Log) {

@@ -94,8 +94,13 @@ impl Log {
         self.sign(size as u64, self.root(size))
     }
 
+    /// The tiles of all entries.
+    pub fn tiles(&self) -> impl Tiles<Error = ()> {
+        Leaves(&self.leaves)
+    }
+
     pub fn proof(&self, old: usize, size: usize) -> Vec<Hash> {
-        consistency(&Leaves(&self.leaves), TreeSize::new(old as u64), TreeSize::new(size as u64)).unwrap()
+        consistency(&self.tiles(), TreeSize::new(old as u64), TreeSize::new(size as u64)).unwrap()
     }
 
     /// An honest request.
