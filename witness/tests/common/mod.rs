@@ -2,6 +2,8 @@
 #![allow(dead_code, unreachable_pub, reason = "each test program uses its part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+pub mod process;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -101,6 +103,11 @@ impl Log {
 
     pub fn proof(&self, old: usize, size: usize) -> Vec<Hash> {
         consistency(&self.tiles(), TreeSize::new(old as u64), TreeSize::new(size as u64)).unwrap()
+    }
+
+    /// A request from a size that no witness here has cosigned.
+    pub fn impossible(&self) -> Vec<u8> {
+        AddCheckpoint { old: TreeSize::new(63), proof: vec![], checkpoint: self.checkpoint(64) }.print()
     }
 
     /// An honest request.
@@ -402,10 +409,18 @@ impl World {
 
 /// The size that the witness names as its last one of this log: a request from an impossible old size says so.
 pub fn known_size(witness: &Witness, log: &Log) -> u64 {
-    let body = AddCheckpoint { old: TreeSize::new(63), proof: vec![], checkpoint: log.checkpoint(64) }.print();
-    let answer = witness.add_checkpoint(&body);
-    assert_eq!((answer.status, answer.content_type), (409, "text/x.tlog.size"), "{}", text(&answer));
-    text(&answer).strip_suffix('\n').unwrap().parse().unwrap()
+    let answer = witness.add_checkpoint(&log.impossible());
+    assert_eq!(answer.content_type, "text/x.tlog.size", "{}", text(&answer));
+    known_size_of(&(answer.status, text(&answer))).unwrap()
+}
+
+/// The size in an answer to an impossible request; `None` of a log that is frozen.
+pub fn known_size_of((status, body): &(u16, String)) -> Option<u64> {
+    match status {
+        409 => Some(body.strip_suffix('\n').unwrap().parse().unwrap()),
+        403 => None,
+        other => panic!("{other}: {body}"),
+    }
 }
 
 pub fn text(answer: &Answer) -> String {
