@@ -1,4 +1,4 @@
-//! The witness on HTTP/1.1: routes, limits, connections (50-policy-proof-witness.md, 55-witness.md).
+//! The witness on HTTP/1.1 and HTTP/2 without TLS (h2c, prior knowledge): routes, limits, connections (50-policy-proof-witness.md, 55-witness.md).
 //!
 //! TLS is a reverse proxy's. Not here: what is answered (`answer`) and why (`witness`).
 
@@ -6,7 +6,7 @@ use crate::answer::{Answer, NoSignature};
 use crate::committer::Fatal;
 use crate::limits::{
     BODY_WAIT, CONNECTION_AGE_MAX, CONNECTIONS_MAX, HEADER_BYTES_MAX, HEADERS_MAX, HEADERS_WAIT, IN_FLIGHT_MAX,
-    SHUTDOWN_WAIT,
+    SHUTDOWN_WAIT, STREAMS_MAX,
 };
 use crate::witness::Witness;
 use axum::Router;
@@ -15,13 +15,15 @@ use axum::extract::{DefaultBodyLimit, FromRequest as _, Path, State};
 use axum::http::{HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
-use std::future::Future;
+use std::future::{Future, pending};
 use std::io::{self, Write as _};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -174,20 +176,42 @@ pub async fn serve(
 async fn connection(stream: TcpStream, router: Router, _place: OwnedSemaphorePermit, mut ending: watch::Receiver<()>) {
     // Answers are small and whole: nothing is gained by waiting for more of them.
     let _ = stream.set_nodelay(true);
-    let serving = http1::Builder::new()
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_WAIT)
         .max_buf_size(HEADER_BYTES_MAX)
         .max_headers(HEADERS_MAX)
-        .keep_alive(true)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    let mut serving = pin!(serving);
+        .keep_alive(true);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(HEADER_BYTES_MAX as u32)
+        .keep_alive_interval(HEADERS_WAIT)
+        .keep_alive_timeout(HEADERS_WAIT);
+    let begun = Arc::new(AtomicBool::new(false));
+    let (begins, routes) = (Arc::clone(&begun), TowerToHyperService::new(router));
+    let service = service_fn(move |request| {
+        begins.store(true, Ordering::Relaxed);
+        routes.call(request)
+    });
+    // Which HTTP it is shows in the first bytes: a connection that has not begun to ask by now is held for nothing.
+    let silent = async {
+        sleep(HEADERS_WAIT).await;
+        if begun.load(Ordering::Relaxed) {
+            pending::<()>().await;
+        }
+    };
+    let mut serving = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let result = tokio::select! {
         result = serving.as_mut() => result,
         _ = ending.changed() => {
             serving.as_mut().graceful_shutdown();
             serving.await
         }
+        () = silent => return,
         () = sleep(CONNECTION_AGE_MAX) => {
             serving.as_mut().graceful_shutdown();
             match timeout(SHUTDOWN_WAIT, serving).await {

@@ -17,6 +17,8 @@ pub const DESCRIPTORS_MIN: u64 = CONNECTIONS_MAX as u64 + 64;
 pub const HEADER_BYTES_MAX: usize = 16 * 1024;
 /// Header lines of one request; more is answered 431 [D-20].
 pub const HEADERS_MAX: usize = 64;
+/// Requests under way on one HTTP/2 connection.
+pub const STREAMS_MAX: u32 = 64;
 /// Time to send the headers of a request, and how long an idle connection is kept for the next one.
 pub const HEADERS_WAIT: Duration = Duration::from_secs(60);
 /// Time to send a body after its headers; then 408.

@@ -288,3 +288,27 @@ fn a_failed_sync_ends_the_server() {
     let _ = client.0.read_to_string(&mut told);
     assert!(!told.contains("200 OK") && !told.contains('—'), "{told}");
 }
+
+#[test]
+fn many_requests_at_one_time_on_one_http_2_connection() {
+    // [D-20] [W-8]
+    let logs: Vec<Log> = (0..16).map(|number| Log::ed(&format!("log.example/{number}"))).collect();
+    let server = Server::start(&World::new(&logs.iter().collect::<Vec<_>>()));
+    let url = format!("http://{}", server.address);
+    let client = reqwest::Client::builder().http2_prior_knowledge().no_proxy().build().unwrap();
+    let answers = server.runtime.block_on(async {
+        let mut asked = tokio::task::JoinSet::new();
+        for log in logs.clone() {
+            let (client, url) = (client.clone(), url.clone());
+            asked.spawn(async move {
+                let answer = client.post(format!("{url}/add-checkpoint")).body(log.request(0, 5)).send().await.unwrap();
+                assert_eq!((answer.version(), answer.status().as_u16()), (reqwest::Version::HTTP_2, 200));
+                let shown = client.get(format!("{url}/{}/checkpoint", log.hash().hex())).send().await.unwrap();
+                let body = answer.text().await.unwrap();
+                assert_eq!(shown.text().await.unwrap(), log.checkpoint(5).print() + &body);
+            });
+        }
+        asked.join_all().await.len()
+    });
+    assert_eq!(answers, logs.len());
+}
