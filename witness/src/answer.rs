@@ -3,6 +3,7 @@
 //! Not here: HTTP itself (`http`).
 
 use crate::clock::ClockError;
+use std::time::Duration;
 use vitrine_spec::add_checkpoint::WitnessRefusal;
 use vitrine_spec::hash::Hash;
 use vitrine_spec::tree::TreeSize;
@@ -31,6 +32,8 @@ pub enum NoSignature {
     Clock(ClockError),
     /// Too many requests at one time [D-20].
     Busy,
+    /// The log or the address asks too often; the time after which it may [D-50].
+    Often(Duration),
     /// The log is known to show two trees [D-22].
     Frozen {
         /// SHA-256 of its origin line.
@@ -85,6 +88,10 @@ impl From<NoSignature> for Answer {
                 body: refusal.body().into_bytes(),
             },
             NoSignature::Clock(error) => Answer::text(503, Some(60), &error.to_string()),
+            NoSignature::Often(wait) => {
+                let seconds = u32::try_from(wait.as_secs().saturating_add(1)).unwrap_or(u32::MAX);
+                Answer::text(429, Some(seconds), &format!("asked too often: the next request may come in {seconds} s"))
+            }
             NoSignature::Frozen { origin } => Answer::text(
                 403,
                 None,

@@ -6,14 +6,17 @@
 use crate::clock::SystemClock;
 use crate::crosscheck::CrossCheck;
 use crate::disk::{Disk, LockError, OsDisk};
+use crate::fetch::{self, Fetch};
 use crate::http;
 use crate::keys::Keys;
-use crate::limits::{CONFIRM_BYTES_MAX, CROSS_CHECK_S, DESCRIPTORS_MIN};
+use crate::limits::{CONFIRM_BYTES_MAX, CROSS_CHECK_S, DESCRIPTORS_MIN, STATUS_BYTES_MAX};
 use crate::logs::Logs;
+use crate::overview::Status;
 use crate::peers;
+use crate::quota::Rate;
 use crate::stop::Stop;
 use crate::witness::{OpenError, Setup, Witness, make_journal};
-use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, value_parser};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::fs::{DirBuilder, File};
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
@@ -40,8 +43,21 @@ pub struct Cli {
 enum Command {
     /// Make a witness: both keys (mode 0600) and an empty journal; print vkeys, policy lines and URL prefixes.
     Init(InitArgs),
-    /// Serve add-checkpoint and the monitoring prefix until SIGTERM; SIGHUP reads --logs again.
+    /// Serve add-checkpoint and the monitoring prefix until SIGTERM; SIGHUP reads --logs and --peers again.
     Serve(ServeArgs),
+    /// Ask a running witness how it is: 0 it signs, 1 it does not or a log is frozen, 4 no answer, 5 a log is not reconciled.
+    Status(StatusArgs),
+}
+
+/// `witness status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Its monitoring prefix, as http://127.0.0.1:7401.
+    #[arg(long, value_name = "URL")]
+    url: String,
+    /// The answer as one line of JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 /// `witness init`.
@@ -85,6 +101,12 @@ pub struct ServeArgs {
     /// Fetch the checkpoints that the logs publish, and cosign them unasked; --logs must name their addresses.
     #[arg(long)]
     feed: bool,
+    /// Requests in a second that one log may make, twice as many at once; a log with a `qpd` has its own. No limit unless given.
+    #[arg(long, value_name = "NUMBER", value_parser = value_parser!(u32).range(1..))]
+    log_rate: Option<u32>,
+    /// Requests in a second from one address, twice as many at once. No limit unless given: behind a proxy all have one.
+    #[arg(long, value_name = "NUMBER", value_parser = value_parser!(u32).range(1..))]
+    address_rate: Option<u32>,
     /// After the journal was lost: one log-signed note for each log of --logs, from which this witness goes on.
     #[arg(long, value_name = "FILE")]
     confirm_state: Option<PathBuf>,
@@ -153,6 +175,7 @@ pub fn run() -> ExitCode {
     let result = match cli.command {
         Command::Init(args) => init(&args),
         Command::Serve(args) => serve(args),
+        Command::Status(args) => return status(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -162,6 +185,57 @@ pub fn run() -> ExitCode {
             ExitCode::from(code)
         }
     }
+}
+
+/// Asks a witness, says what it says, and ends with the code of the worst of it.
+fn status(args: &StatusArgs) -> ExitCode {
+    let status = match ask_status(&args.url) {
+        Ok(status) => status,
+        Err(message) => {
+            let _ = writeln!(io::stderr(), "error: {message}");
+            return ExitCode::from(4);
+        }
+    };
+    let text =
+        if args.json { serde_json::to_string(&status).unwrap_or_default() + "\n" } else { describe_status(&status) };
+    // Nobody may be reading; the code still says it.
+    let _ = io::stdout().write_all(text.as_bytes());
+    match status {
+        Status { not_signing: Some(_), .. } => ExitCode::from(1),
+        Status { frozen_logs: 1.., .. } => ExitCode::from(1),
+        Status { unreconciled_logs: 1.., .. } => ExitCode::from(5),
+        Status { .. } => ExitCode::SUCCESS,
+    }
+}
+
+fn ask_status(url: &str) -> Result<Status, String> {
+    let url = format!("{}/status", fetch::prefix(url).map_err(|error| error.to_string())?);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("start threads: {error}"))?;
+    let fetch = Fetch::new().map_err(|error| error.to_string())?;
+    let bytes = runtime.block_on(fetch.get(&url, STATUS_BYTES_MAX)).map_err(|error| error.to_string())?;
+    serde_json::from_slice(&bytes).map_err(|error| format!("{url} is no status of a witness: {error}"))
+}
+
+fn describe_status(status: &Status) -> String {
+    let mut text = match &status.not_signing {
+        None => format!("{} signs\n", status.name),
+        Some(why) => format!("{} signs NOTHING: {why}\n", status.name),
+    };
+    let ago = |time: u64| match time {
+        0 => "never".to_owned(),
+        time => format!("{} s ago", status.now.saturating_sub(time)),
+    };
+    text += &format!("logs           {} followed, {} co-signed\n", status.logs, status.cosigned);
+    text += &format!("last signed    {}\n", ago(status.last_signed));
+    text += &format!("last compared  {}, with {} peers\n", ago(status.checked), status.peers);
+    for origin in &status.frozen {
+        text += &format!("FROZEN         {origin:?} showed two trees: the evidence is below the monitoring prefix\n");
+    }
+    for origin in &status.unreconciled {
+        text += &format!("UNRECONCILED   {origin:?}: nothing of it is co-signed until a proof explains both notes\n");
+    }
+    text
 }
 
 fn init(args: &InitArgs) -> Result<(), Failure> {
@@ -283,11 +357,7 @@ fn serve(args: ServeArgs) -> Result<(), Failure> {
     let keys = Keys::load(&args.keys).map_err(|error| Failure::usage(error.stop(), error))?;
     let logs = load_logs(&args.logs).map_err(|error| Failure::usage(Stop::Logs, error))?;
     let confirm_state = args.confirm_state.as_deref().map(read_confirmed).transpose()?;
-    let peers = match &args.peers {
-        Some(path) => peers::load(path)
-            .map_err(|error| Failure::usage(Stop::Peers, format!("--peers {}: {error}", path.display())))?,
-        None => Vec::new(),
-    };
+    let peers = load_peers(args.peers.as_deref()).map_err(|error| Failure::usage(Stop::Peers, error))?;
     if args.feed && args.cross_check_every == 0 {
         let message = "--feed fetches in the rounds of the cross-check, and --cross-check-every 0 takes them away";
         return Err(Failure::usage(Stop::Peers, message));
@@ -300,18 +370,20 @@ fn serve(args: ServeArgs) -> Result<(), Failure> {
         clock: Arc::new(SystemClock),
         confirm_state,
         clock_was_wrong: args.clock_was_wrong,
+        rate: args.log_rate.map(Rate::per_second),
     };
     let witness = Arc::new(Witness::open(setup).map_err(|error| open_failure(&args.dir, error))?);
+    witness.set_peers(peers);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         // Signature checks only: more threads than twice the processors would only compete.
         .max_blocking_threads(std::thread::available_parallelism().map_or(2, |processors| 2 * processors.get()))
         .build()
         .map_err(|error| Failure::system(Stop::System, format!("start threads: {error}")))?;
-    runtime.block_on(serve_on(&args, witness, peers))
+    runtime.block_on(serve_on(&args, witness))
 }
 
-async fn serve_on(args: &ServeArgs, witness: Arc<Witness>, peers: Vec<String>) -> Result<(), Failure> {
+async fn serve_on(args: &ServeArgs, witness: Arc<Witness>) -> Result<(), Failure> {
     let failed = |what: &'static str| move |error: io::Error| Failure::system(Stop::System, format!("{what}: {error}"));
     let listener = TcpListener::bind(args.listen)
         .await
@@ -330,11 +402,14 @@ async fn serve_on(args: &ServeArgs, witness: Arc<Witness>, peers: Vec<String>) -
     let mut out = io::stdout();
     writeln!(out, "witness listening on http://{address}").and_then(|()| out.flush()).map_err(failed("stdout"))?;
 
-    let checking = cross_check(args, &witness, peers)?;
-    let (path, reloading) = (args.logs.clone(), Arc::clone(&witness));
+    let checking = cross_check(args, &witness)?;
+    let (path, peers, reloading) = (args.logs.clone(), args.peers.clone(), Arc::clone(&witness));
     let reload = tokio::spawn(async move {
         while hang_up.recv().await.is_some() {
             reload_logs(&path, &reloading).await;
+            if let Some(peers) = &peers {
+                reload_peers(peers, &reloading).await;
+            }
         }
     });
     let (ended, mut abandoned) = tokio::sync::oneshot::channel();
@@ -353,26 +428,22 @@ async fn serve_on(args: &ServeArgs, witness: Arc<Witness>, peers: Vec<String>) -
         }
         tracing::info!("ending: open requests are finished first");
     };
-    let result = http::serve(listener, witness, shutdown).await;
+    let result = http::serve(listener, witness, args.address_rate.map(Rate::per_second), shutdown).await;
     reload.abort();
     checking.inspect(JoinHandle::abort);
     result.map_err(|fatal| Failure::system(fatal.stop(), fatal))
 }
 
 /// Starts the cross-check, unless there is nothing to compare with.
-fn cross_check(
-    args: &ServeArgs,
-    witness: &Arc<Witness>,
-    peers: Vec<String>,
-) -> Result<Option<JoinHandle<()>>, Failure> {
+fn cross_check(args: &ServeArgs, witness: &Arc<Witness>) -> Result<Option<JoinHandle<()>>, Failure> {
     if args.cross_check_every == 0 {
         tracing::warn!("--cross-check-every 0: what the logs show to others is not looked at");
         return Ok(None);
     }
-    if peers.is_empty() {
+    if witness.peers().is_empty() {
         tracing::warn!("no --peers: the logs' own checkpoints are looked at, what they show to other witnesses is not");
     }
-    let check = CrossCheck::new(Arc::clone(witness), peers, args.feed);
+    let check = CrossCheck::new(Arc::clone(witness), args.feed);
     let check = check.map_err(|error| Failure::system(Stop::System, error))?;
     Ok(Some(tokio::spawn(Arc::new(check).run(Duration::from_secs(args.cross_check_every)))))
 }
@@ -384,6 +455,24 @@ fn load_logs(path: &Path) -> Result<Logs, String> {
         tracing::warn!("--logs {} names no log: every request is answered 404", path.display());
     }
     Ok(logs)
+}
+
+fn load_peers(path: Option<&Path>) -> Result<Vec<String>, String> {
+    let load = |path: &Path| peers::load(path).map_err(|error| format!("--peers {}: {error}", path.display()));
+    path.map_or(Ok(Vec::new()), load)
+}
+
+/// Reads the list again [D-26]. One that cannot be used changes nothing.
+async fn reload_peers(path: &Path, witness: &Witness) {
+    let owned = path.to_owned();
+    match tokio::task::spawn_blocking(move || load_peers(Some(&owned))).await {
+        Ok(Ok(peers)) => {
+            witness.set_peers(peers);
+            tracing::info!("--peers was read again: {} peers", witness.peers().len());
+        }
+        Ok(Err(error)) => tracing::error!("{error}; the {} peers known before stay", witness.peers().len()),
+        Err(error) => tracing::error!("{error}; the {} peers known before stay", witness.peers().len()),
+    }
 }
 
 /// Reads the list again [D-15]. One that cannot be used changes nothing.

@@ -19,6 +19,7 @@ use crate::journal::{Journal, JournalError};
 use crate::keys::{Keys, SignError};
 use crate::limits::{FRAME_BYTES_MAX, HISTORY_BYTES_MAX, RECORD_BYTES_MAX};
 use crate::mark;
+use crate::metrics::Metrics;
 use crate::record::Record;
 use crate::request::Verified;
 use crate::round::{Decision, Found, Round, Signed};
@@ -91,6 +92,7 @@ pub(crate) struct Committer {
     pub(crate) keys: Arc<Keys>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) alarm: Option<Instant>,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 impl Committer {
@@ -159,7 +161,11 @@ impl Committer {
             return Ok(());
         }
         records.iter_mut().for_each(|record| record.set_counter(self.journal.next_counter()));
+        let begun = Instant::now();
         let places = self.journal.append(records)?;
+        self.metrics.write_seconds.observe(begun.elapsed().as_secs_f64());
+        self.metrics.writes.inc();
+        self.metrics.cosigned.inc_by(signed.len() as u64);
         if !self.marked && !signed.is_empty() {
             mark::write(self.marks.as_ref(), self.journal.id())?;
             self.marked = true;

@@ -10,7 +10,7 @@ use crate::logs::Logs;
 use crate::round::{Finding, Found};
 use crate::witness::Witness;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
@@ -23,44 +23,19 @@ use vitrine_spec::limits::{EVIDENCE_BYTES_MAX, NOTE_BYTES_MAX};
 use vitrine_spec::proof::{Tiles, consistency, root_from_tiles};
 use vitrine_spec::tree::TreeSize;
 
-/// What happened since the start.
-#[derive(Debug, Default)]
-pub struct Counters {
-    /// Rounds that ended.
-    pub rounds: AtomicU64,
-    /// Notes that were read and that the log had signed.
-    pub notes: AtomicU64,
-    /// Reads that failed, and what was read and was no note of the log.
-    pub failures: AtomicU64,
-}
-
 /// Compares what one log shows to many.
 pub struct CrossCheck {
     witness: Arc<Witness>,
-    peers: Vec<String>,
     fetch: Fetch,
     feed: bool,
     /// How far the rounds have come in the list of logs.
     next: AtomicUsize,
-    counters: Counters,
 }
 
 impl CrossCheck {
-    /// A cross-check with these peers' monitoring prefixes; `feed` cosigns what the logs publish without being asked [D-28].
-    pub fn new(witness: Arc<Witness>, peers: Vec<String>, feed: bool) -> Result<CrossCheck, FetchError> {
-        Ok(CrossCheck {
-            witness,
-            peers,
-            fetch: Fetch::new()?,
-            feed,
-            next: AtomicUsize::new(0),
-            counters: Counters::default(),
-        })
-    }
-
-    /// What happened since the start.
-    pub fn counters(&self) -> &Counters {
-        &self.counters
+    /// A cross-check with the witness's peers; `feed` cosigns what the logs publish without being asked [D-28].
+    pub fn new(witness: Arc<Witness>, feed: bool) -> Result<CrossCheck, FetchError> {
+        Ok(CrossCheck { witness, fetch: Fetch::new()?, feed, next: AtomicUsize::new(0) })
     }
 
     /// Rounds for ever, one after the other, so often.
@@ -93,12 +68,13 @@ impl CrossCheck {
             under_way.spawn(async move { check.origin(origin, logs).await });
         }
         while under_way.join_next().await.is_some() {}
-        self.counters.rounds.fetch_add(1, Ordering::Relaxed);
+        self.witness.metrics().cross_checks.inc();
+        self.witness.checked().store(self.witness.now(), Ordering::Relaxed);
     }
 
     /// Evidence that a peer has and this witness has not: it counts here when it verifies here [D-27].
     async fn evidence(&self, logs: &Arc<Logs>) {
-        for peer in &self.peers {
+        for peer in self.witness.peers().iter() {
             let Some(list) = self.get(&format!("{peer}/evidence"), EVIDENCE_LIST_BYTES_MAX).await else { continue };
             for hash in String::from_utf8_lossy(&list).lines().filter_map(|line| Hash::from_hex(line).ok()) {
                 let Some(origin) = logs.of_hash(&hash) else { continue };
@@ -129,7 +105,7 @@ impl CrossCheck {
             self.feed(&hash, url, own).await;
         }
         let mut notes: Vec<SignedCheckpoint> = own.into_iter().collect();
-        for peer in &self.peers {
+        for peer in self.witness.peers().iter() {
             notes.extend(self.note(&format!("{peer}/{}/checkpoint", hash.hex()), &origin, &logs).await);
         }
         let (check, runtime) = (Arc::clone(self), Handle::current());
@@ -231,7 +207,7 @@ impl CrossCheck {
             Ok(note) => match note.verify_log(keys) {
                 Err(error) => error.to_string(),
                 Ok(_) => {
-                    self.counters.notes.fetch_add(1, Ordering::Relaxed);
+                    self.witness.metrics().notes.inc();
                     return Some(note);
                 }
             },
@@ -253,7 +229,7 @@ impl CrossCheck {
     }
 
     fn failed(&self, why: &str) {
-        self.counters.failures.fetch_add(1, Ordering::Relaxed);
+        self.witness.metrics().failures.inc();
         tracing::debug!("cross-check: {why}");
     }
 

@@ -70,6 +70,13 @@ pub const PEERS_MAX: usize = 64;
 /// Bytes of a `--peers` file: a policy with 64 witness lines.
 pub const PEERS_BYTES_MAX: u64 = 256 * 1024;
 
+/// Buckets of one quota: every log, or as many addresses.
+pub const BUCKETS_MAX: usize = 65_536;
+/// Logs on the page and in the status; those with something to say come first.
+pub const PAGE_LOGS_MAX: usize = 500;
+/// Bytes of a status that is read.
+pub const STATUS_BYTES_MAX: usize = 1024 * 1024;
+
 /// Logs of one `--logs` file. The largest public list asks witnesses for 40,000; each takes about 100 bytes of state.
 pub const LOGS_MAX: usize = 65_536;
 /// Keys of one log: two kinds, old and new of each, and room.

@@ -6,6 +6,7 @@
 use crate::fetch::{self, PrefixError};
 use crate::limits::{LOG_KEYS_MAX, LOGS_BYTES_MAX, LOGS_MAX};
 use crate::lines::{NoText, lines, words};
+use crate::quota::Rate;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -116,6 +117,7 @@ pub enum LineFault {
 pub struct Logs {
     origins: HashMap<String, Vec<Vkey>>,
     urls: HashMap<String, String>,
+    rates: HashMap<String, Rate>,
     hashes: HashMap<Hash, String>,
     public: HashSet<Hash>,
     skipped: Vec<String>,
@@ -150,6 +152,28 @@ impl Logs {
     /// The tlog-tiles prefix of a log, where the list has one.
     pub fn url(&self, origin: &Origin) -> Option<&str> {
         self.urls.get(origin.as_str()).map(String::as_str)
+    }
+
+    /// How often a log says that it asks: the `qpd` of a list.
+    pub fn rate(&self, origin: &Origin) -> Option<Rate> {
+        self.rates.get(origin.as_str()).copied()
+    }
+
+    /// The origins with their hashes, in no order.
+    pub fn hashes(&self) -> impl Iterator<Item = (&Hash, &str)> {
+        self.hashes.iter().map(|(hash, origin)| (hash, origin.as_str()))
+    }
+
+    /// The list as `log` lines of a tlog-policy, ascending.
+    pub fn print(&self) -> String {
+        let mut origins: Vec<(&String, &Vec<Vkey>)> = self.origins.iter().collect();
+        origins.sort_unstable_by_key(|(origin, _)| *origin);
+        let mut text = String::new();
+        for (origin, keys) in origins {
+            let url = self.urls.get(origin).map(|url| format!(" {url}")).unwrap_or_default();
+            keys.iter().for_each(|vkey| text.push_str(&format!("log {vkey}{url}\n")));
+        }
+        text
     }
 
     /// The origin with this hash.
@@ -224,7 +248,7 @@ impl Logs {
             };
             if rank == 0 {
                 self.close(item.take())?;
-                item = Some(Item { line: *line, rank, vkey: rest, origin: None });
+                item = Some(Item { line: *line, rank, vkey: rest, origin: None, qpd: None });
                 continue;
             }
             let order = || at(LineFault::Order { got: word.to_owned() });
@@ -232,7 +256,10 @@ impl Logs {
             open.rank = rank;
             match word {
                 "origin" => open.origin = Some(rest).filter(|origin| *origin != "none"),
-                "qpd" if text::decimal(rest).is_err() => return Err(at(LineFault::Qpd { got: rest.to_owned() })),
+                "qpd" => {
+                    let qpd = text::decimal(rest).map_err(|_| at(LineFault::Qpd { got: rest.to_owned() }))?;
+                    open.qpd = Some(qpd);
+                }
                 _ => {}
             }
         }
@@ -240,7 +267,7 @@ impl Logs {
     }
 
     fn close(&mut self, item: Option<Item<'_>>) -> Result<(), (usize, LineFault)> {
-        let Some(Item { line, vkey, origin, .. }) = item else { return Ok(()) };
+        let Some(Item { line, vkey, origin, qpd, .. }) = item else { return Ok(()) };
         let at = |fault| (line, fault);
         match Vkey::parse(vkey) {
             // A public list names logs of all kinds; one that cannot be verified here must not keep the others out.
@@ -251,7 +278,11 @@ impl Logs {
             Err(error) => Err(at(error.into())),
             Ok(vkey) => {
                 let origin = origin.unwrap_or(vkey.name()).to_owned();
-                self.add(&origin, vkey).map_err(at)
+                self.add(&origin, vkey).map_err(at)?;
+                if let Some(qpd) = qpd {
+                    self.rates.insert(origin, Rate::per_day(qpd));
+                }
+                Ok(())
             }
         }
     }
@@ -280,6 +311,7 @@ struct Item<'a> {
     rank: usize,
     vkey: &'a str,
     origin: Option<&'a str>,
+    qpd: Option<u64>,
 }
 
 #[cfg(test)]
@@ -337,7 +369,11 @@ mod tests {
         let logs = Logs::parse(text.as_bytes()).unwrap();
         assert_eq!(logs.len(), 2);
         assert_eq!(keys_of(&logs, "log.example/a"), [first]);
-        assert_eq!(keys_of(&logs, "go.sum database tree"), [second]);
+        assert_eq!(keys_of(&logs, "go.sum database tree"), [second.clone()]);
+        let rate = |origin| logs.rate(&Origin::new(origin).unwrap());
+        assert_eq!(rate("log.example/a"), Some(Rate::per_day(86_400)));
+        assert_eq!(rate("go.sum database tree"), Some(Rate::per_day(24)));
+        assert_eq!(logs.print(), format!("log {second}\nlog {}\n", keys_of(&logs, "log.example/a")[0]));
         assert_eq!(logs.skipped(), ["line 12: signature type 0x02 is none of 0x01, 0x04 and 0x06"]);
     }
 

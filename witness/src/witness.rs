@@ -13,13 +13,17 @@ use crate::keys::Keys;
 use crate::limits::{HISTORY_BYTES_MAX, IN_FLIGHT_MAX};
 use crate::logs::Logs;
 use crate::mark::{self, MarkError};
+use crate::metrics::Metrics;
+use crate::quota::{Quota, Rate};
 use crate::record::{Entry, JournalId, Record};
 use crate::request;
 use crate::round::Found;
 use crate::stop::Stop;
+use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 use tokio::sync::{oneshot, watch};
 use vitrine_spec::checkpoint::SignedCheckpoint;
 use vitrine_spec::hash::Hash;
@@ -41,6 +45,8 @@ pub struct Setup {
     pub confirm_state: Option<Vec<u8>>,
     /// `--clock-was-wrong`.
     pub clock_was_wrong: bool,
+    /// How often a log may ask whose line in the list does not say so itself [D-50].
+    pub rate: Option<Rate>,
 }
 
 /// Why a witness does not start. It has signed nothing.
@@ -129,6 +135,11 @@ pub struct Witness {
     disk: Arc<dyn Disk>,
     heads: Arc<RwLock<Heads>>,
     logs: RwLock<Arc<Logs>>,
+    peers: RwLock<Arc<Vec<String>>>,
+    asked: Quota<Hash>,
+    rate: Option<Rate>,
+    checked: AtomicU64,
+    metrics: Arc<Metrics>,
     keys: Arc<Keys>,
     clock: Arc<dyn Clock>,
     jobs: Mutex<Option<SyncSender<Job>>>,
@@ -174,7 +185,7 @@ fn note_of(record: Record) -> Option<SignedCheckpoint> {
 impl Witness {
     /// Opens the journal, makes what it holds durable, and starts the thread that signs [D-2].
     pub fn open(setup: Setup) -> Result<Witness, OpenError> {
-        let Setup { disk, marks, keys, logs, clock, confirm_state, clock_was_wrong } = setup;
+        let Setup { disk, marks, keys, logs, clock, confirm_state, clock_was_wrong, rate } = setup;
         if logs.shares_key(keys.vkeys()) {
             return Err(OpenError::OwnLog);
         }
@@ -217,6 +228,7 @@ impl Witness {
         heads.moved(&old, &new);
         check_clock(&mut journal, &mut heads, clock.now(), clock_was_wrong)?;
 
+        let metrics = Arc::new(Metrics::new());
         let heads = Arc::new(RwLock::new(heads));
         let keys = Arc::new(keys);
         let (jobs, waiting) = sync_channel::<Job>(IN_FLIGHT_MAX);
@@ -230,6 +242,7 @@ impl Witness {
             keys: Arc::clone(&keys),
             clock: Arc::clone(&clock),
             alarm: None,
+            metrics: Arc::clone(&metrics),
         };
         let run = move || {
             let guard = StopGuard { stop, done: false };
@@ -240,6 +253,11 @@ impl Witness {
             disk,
             heads,
             logs: RwLock::new(Arc::new(logs)),
+            peers: RwLock::default(),
+            asked: Quota::default(),
+            rate,
+            checked: AtomicU64::new(0),
+            metrics,
             keys,
             clock,
             jobs: Mutex::new(Some(jobs)),
@@ -269,6 +287,10 @@ impl Witness {
 
     fn submit(&self, body: &[u8]) -> Result<oneshot::Receiver<Answer>, NoSignature> {
         let verified = request::verify(body, self.logs()).map_err(NoSignature::Refused)?;
+        // Behind the signature: nobody but the log itself uses up what it may ask [D-50].
+        if let Some(rate) = verified.logs.rate(verified.request.checkpoint.origin()).or(self.rate) {
+            self.asked.take(verified.origin, rate, Instant::now()).map_err(NoSignature::Often)?;
+        }
         let (reply, receiver) = oneshot::channel();
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let jobs = jobs.ok_or(NoSignature::Stopped)?;
@@ -374,6 +396,36 @@ impl Witness {
     /// The logs cosigned now.
     pub fn logs(&self) -> Arc<Logs> {
         Arc::clone(&self.logs.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The monitoring prefixes of other witnesses that the cross-check compares with.
+    pub fn peers(&self) -> Arc<Vec<String>> {
+        Arc::clone(&self.peers.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Replaces them.
+    pub fn set_peers(&self, peers: Vec<String>) {
+        *self.peers.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(peers);
+    }
+
+    /// When the last round of the cross-check ended, seconds since 1970; 0: none did.
+    pub fn checked(&self) -> &AtomicU64 {
+        &self.checked
+    }
+
+    /// What it counts.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// What its clock says.
+    pub fn now(&self) -> u64 {
+        self.clock.now()
+    }
+
+    /// The latest time of any cosignature, as far as it counts.
+    pub fn last_signed(&self) -> u64 {
+        self.heads.read().unwrap_or_else(PoisonError::into_inner).last_signed()
     }
 
     /// The witness's keys.

@@ -10,7 +10,6 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::get;
 use common::{Log, NOW, World, cosigned, text};
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -86,7 +85,7 @@ impl Parties {
             }
             let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
             urls.push(format!("http://{}", listener.local_addr().unwrap()));
-            let serving = http::serve(listener, Arc::clone(&witness), std::future::pending());
+            let serving = http::serve(listener, Arc::clone(&witness), None, std::future::pending());
             runtime.spawn(serving);
             worlds.push(world);
             witnesses.push(witness);
@@ -95,8 +94,8 @@ impl Parties {
             .iter()
             .zip(&urls)
             .map(|(witness, own)| {
-                let peers = urls.iter().filter(|url| *url != own).cloned().collect();
-                Arc::new(CrossCheck::new(Arc::clone(witness), peers, feed).unwrap())
+                witness.set_peers(urls.iter().filter(|url| *url != own).cloned().collect());
+                Arc::new(CrossCheck::new(Arc::clone(witness), feed).unwrap())
             })
             .collect();
         Parties { runtime, log, showing, worlds, witnesses, checks }
@@ -241,12 +240,13 @@ fn peers_that_lie_are_not_believed() {
     let world = World::new(&[&log]);
     let witness = Arc::new(world.open().unwrap());
     cosigned(&witness.add_checkpoint(&log.request(0, 9)), &log.checkpoint(9));
-    let check = Arc::new(CrossCheck::new(Arc::clone(&witness), peers, false).unwrap());
+    witness.set_peers(peers);
+    let check = Arc::new(CrossCheck::new(Arc::clone(&witness), false).unwrap());
     runtime.block_on(check.round());
     let standing = witness.standing(&log.hash());
     assert!(!standing.frozen && standing.doubt.is_none());
-    assert_eq!(check.counters().notes.load(Ordering::Relaxed), 1, "the one that the log had signed");
-    assert!(check.counters().failures.load(Ordering::Relaxed) >= told as u64);
+    assert_eq!(witness.metrics().notes.get(), 1, "the one that the log had signed");
+    assert!(witness.metrics().failures.get() >= told as u64);
     cosigned(&witness.add_checkpoint(&log.request(9, 12)), &log.checkpoint(12));
 }
 

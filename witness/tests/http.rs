@@ -15,9 +15,13 @@ use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use vitrine_spec::add_checkpoint::AddCheckpoint;
+use vitrine_spec::checkpoint::Origin;
 use vitrine_spec::limits::ADD_CHECKPOINT_BYTES_MAX;
 use vitrine_spec::tree::TreeSize;
 use vitrine_witness::limits::{CONNECTIONS_MAX, HEADERS_MAX, IN_FLIGHT_MAX};
+use vitrine_witness::overview::Status;
+use vitrine_witness::quota::Rate;
+use vitrine_witness::round::{Finding, Found};
 use vitrine_witness::{Fatal, Witness, http};
 
 /// A witness that listens until it is told to end.
@@ -31,12 +35,16 @@ struct Server {
 
 impl Server {
     fn start(world: &World) -> Server {
+        Server::start_with(world, None)
+    }
+
+    fn start_with(world: &World, rate: Option<Rate>) -> Server {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let witness = Arc::new(world.open().unwrap());
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let (end, ended) = oneshot::channel();
-        let serving = http::serve(listener, Arc::clone(&witness), async move {
+        let serving = http::serve(listener, Arc::clone(&witness), rate, async move {
             let _ = ended.await;
         });
         let serving = Some(runtime.spawn(serving));
@@ -143,7 +151,7 @@ fn one_connection_for_many_requests() {
     }
     assert_eq!(client.get(&shown.to_uppercase()).status, 404);
     assert_eq!(client.get("/healthz").body, "ok\n");
-    assert_eq!(client.get("/").status, 404);
+    assert_eq!(client.get("/nothing").status, 404);
     assert_eq!(client.get("/add-checkpoint").status, 405);
     client.send(b"POST /add-checkpoint HTTP/1.1\r\nhost: w\r\ntransfer-encoding: chunked\r\n\r\n");
     let body = log.request(6, 7);
@@ -311,4 +319,92 @@ fn many_requests_at_one_time_on_one_http_2_connection() {
         asked.join_all().await.len()
     });
     assert_eq!(answers, logs.len());
+}
+
+#[test]
+fn a_person_and_a_program_see_how_each_log_stands() {
+    // [D-29] [D-24]
+    let mut logs: Vec<Log> =
+        ["frozen", "open", "new", "late"].map(|name| Log::ed(&format!("log.example/{name}"))).into();
+    logs.push(Log::ed("log.example/<b>"));
+    let server = Server::start(&World::new(&logs.iter().collect::<Vec<_>>()));
+    let mut client = server.connect();
+    for log in [&logs[0], &logs[1], &logs[3]] {
+        assert_eq!(client.post(&log.request(0, 5)).status, 200);
+    }
+    assert_eq!(client.post(&logs[0].fork(3).request(5, 9)).status, 422);
+    server.witness.tell(Found {
+        origin: Origin::new(&logs[3].origin).unwrap(),
+        logs: server.witness.logs(),
+        finding: Finding::Doubt(logs[3].fork(3).checkpoint(9)),
+    });
+    server.witness.set_peers(vec!["http://peer.example/w2".to_owned()]);
+
+    let page = client.get("/");
+    assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'none'"));
+    for words in [
+        "Witness witness.example/w1",
+        "It signs.",
+        "log.example/&lt;b&gt;",
+        "showed two trees: frozen",
+        "another note since 2027-01-15 08:00:00 UTC",
+        "nothing co-signed yet",
+        "http://peer.example/w2",
+        &server.witness.keys().vkeys()[0].to_string(),
+        &logs[1].root(5).to_string(),
+    ] {
+        assert!(page.body.contains(words), "{words} is not on {}", page.body);
+    }
+    assert!(!page.body.contains("<b>\n") && !page.body.contains("log.example/<b>") && !page.body.contains("<script"));
+    assert!(page.body.find("log.example/frozen").unwrap() < page.body.find("log.example/open").unwrap());
+    assert_eq!(client.get("/style.css").header("content-type"), Some("text/css; charset=utf-8"));
+
+    let status: Status = serde_json::from_str(&client.get("/status").body).unwrap();
+    assert_eq!((status.logs, status.cosigned, status.frozen_logs, status.unreconciled_logs), (5, 3, 1, 0));
+    assert_eq!((status.frozen, status.not_signing, status.peers), (vec![logs[0].origin.clone()], None, 1));
+    let listed = client.get("/logs").body;
+    assert_eq!(listed.lines().count(), 5);
+    assert!(vitrine_witness::logs::Logs::parse(listed.as_bytes()).is_ok(), "{listed}");
+    assert_eq!(client.get("/evidence").body, format!("{}\n", logs[0].hash().hex()));
+    let metrics = client.get("/metrics").body;
+    for line in [
+        "vitrine_witness_answers_total{route=\"/add-checkpoint\",status=\"200\"} 3",
+        "vitrine_witness_answers_total{route=\"/add-checkpoint\",status=\"422\"} 1",
+        "vitrine_witness_cosigned_total 3",
+        "vitrine_witness_frozen 1",
+        "vitrine_witness_logs 5",
+        "vitrine_witness_ready 1",
+        "vitrine_witness_connections 1",
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "{line} is not in {metrics}");
+    }
+}
+
+#[test]
+fn a_log_and_an_address_may_ask_so_often() {
+    // [D-50]
+    let (log, other) = (Log::ed("log.example/one"), Log::ed("log.example/two"));
+    let mut world = World::new(&[&log, &other]);
+    world.rate = Some(Rate { per_s: 0.001, burst: 2.0 });
+    let server = Server::start(&world);
+    let mut client = server.connect();
+    // What the log has not signed takes nothing from it.
+    let forged = String::from_utf8(log.request(0, 5)).unwrap().replace("log.example/one\n5\n", "log.example/one\n6\n");
+    (0..5).for_each(|_| assert_eq!(client.post(forged.as_bytes()).status, 403));
+    assert_eq!(client.post(&log.request(0, 5)).status, 200);
+    assert_eq!(client.post(&log.request(0, 5)).status, 409);
+    let often = client.post(&log.request(5, 6));
+    assert_eq!(often.status, 429);
+    assert!(often.header("retry-after").unwrap().parse::<u32>().unwrap() > 900, "{often:?}");
+    assert_eq!(client.post(&other.request(0, 5)).status, 200);
+
+    let mut limited = Server::start_with(&World::new(&[&log]), Some(Rate { per_s: 0.001, burst: 2.0 }));
+    let mut client = limited.connect();
+    assert_eq!(client.post(b"old 0\n").status, 400);
+    assert_eq!(client.post(b"old 0\n").status, 400);
+    assert_eq!(limited.connect().post(&log.request(0, 5)).status, 429, "another connection from the same address");
+    assert_eq!(client.get("/healthz").status, 200, "reads are not counted");
+    limited.end();
+    assert!(limited.result().is_ok());
 }

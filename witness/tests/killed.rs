@@ -95,7 +95,9 @@ fn a_hundred_kills_under_load() {
             }
             drop(answered);
             // Somewhere in the middle of what the others have under way.
-            (0..1 + below(40)).for_each(|_| drop(answers.recv_timeout(PATIENCE)));
+            for _ in 0..1 + below(40) {
+                let _ = answers.recv_timeout(PATIENCE);
+            }
             running.signal(Signal::KILL);
         });
         drop(running);

@@ -132,3 +132,56 @@ fn refusals_say_what_and_what_now() {
     assert_eq!(code, 2);
     assert!(message.contains("mode 0644") && message.contains("chmod 600"), "{message}");
 }
+
+#[test]
+fn status_ends_with_the_code_of_the_worst() {
+    // [D-29]
+    let (place, log) = (Place::new(), Log::ed("log.example/one"));
+    place.init();
+    place.logs(&[&log]);
+    let running = place.serve(&["--cross-check-every", "0"]);
+    let url = format!("http://{}/", running.address);
+    let status = |more: &[&str]| place.run(&[&["status", "--url", url.as_str()], more].concat());
+    let good = status(&[]);
+    let text = String::from_utf8(good.stdout.clone()).unwrap();
+    assert_eq!(good.status.code(), Some(0), "{}", error(&good));
+    assert!(text.starts_with("witness.example/w1 signs\nlogs           1 followed, 0 co-signed\n"), "{text}");
+    assert_eq!(running.post(&log.request(0, 5)).0, 200);
+    assert_eq!(running.post(&log.fork(3).request(5, 9)).0, 422);
+    let frozen = status(&[]);
+    let text = String::from_utf8(frozen.stdout.clone()).unwrap();
+    assert_eq!(frozen.status.code(), Some(1), "{text}");
+    assert!(text.contains("FROZEN         \"log.example/one\" showed two trees"), "{text}");
+    let json = status(&["--json"]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["frozen"], serde_json::json!(["log.example/one"]));
+    running.end(Signal::TERM);
+    let gone = status(&[]);
+    assert_eq!(gone.status.code(), Some(4));
+    assert!(error(&gone).contains("/status: "), "{}", error(&gone));
+    assert_eq!(place.run(&["status", "--url", "nowhere"]).status.code(), Some(4));
+}
+
+#[test]
+fn a_list_of_peers_is_read_at_the_start_and_at_sighup() {
+    // [D-26]
+    let (place, log) = (Place::new(), Log::ed("log.example/one"));
+    place.init();
+    place.logs(&[&log]);
+    fs::write(place.path("peers"), "peer http://127.0.0.1:1\n").unwrap();
+    let (code, message) = place.refused(&["--peers", "peers"]);
+    assert_eq!(code, 2);
+    assert!(
+        message.contains("--peers peers: line 1: it must be `witness") && message.contains("runbook: peers"),
+        "{message}"
+    );
+    assert_eq!(place.refused(&["--feed", "--cross-check-every", "0"]).0, 2);
+    fs::write(place.path("peers"), "witness a k http://127.0.0.1:1\n").unwrap();
+    let running = place.serve(&["--peers", "peers"]);
+    running.signal(Signal::HUP);
+    running.says("--peers was read again: 1 peers");
+    fs::write(place.path("peers"), "witness a k nowhere\n").unwrap();
+    running.signal(Signal::HUP);
+    running.says("the 1 peers known before stay");
+    assert_eq!(running.end(Signal::TERM), Some(0));
+}

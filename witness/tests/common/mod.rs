@@ -22,6 +22,7 @@ use vitrine_witness::clock::Clock;
 use vitrine_witness::disk::{Disk, DiskError};
 use vitrine_witness::keys::Keys;
 use vitrine_witness::logs::Logs;
+use vitrine_witness::quota::Rate;
 use vitrine_witness::{Answer, OpenError, Setup, Witness, make_journal};
 
 pub const NOW: u64 = 1_800_000_000;
@@ -366,6 +367,7 @@ pub struct World {
     pub marks: Arc<SimDisk>,
     pub clock: Arc<SetClock>,
     pub logs: String,
+    pub rate: Option<Rate>,
 }
 
 impl World {
@@ -376,6 +378,7 @@ impl World {
             marks: SimDisk::new(),
             clock: SetClock::at(NOW),
             logs: logs.iter().map(|log| log.lines()).collect(),
+            rate: None,
         };
         let disk: Arc<dyn Disk> = world.disk.clone();
         assert_eq!(make_journal(&disk).unwrap(), 0);
@@ -391,6 +394,7 @@ impl World {
             clock: self.clock.clone(),
             confirm_state: None,
             clock_was_wrong: false,
+            rate: self.rate,
         }
     }
 
