@@ -4,11 +4,12 @@
 //! only then, with what the witness remembers, [`check_growth`]. Not here: keeping that memory, signing, and HTTP.
 
 use crate::checkpoint::{CheckpointError, Origin, SignedCheckpoint};
+use crate::evidence::{Compared, Evidence, Judged, compare, with_proof};
 use crate::hash::{Hash, empty_root};
 use crate::key::Vkey;
 use crate::limits::{ADD_CHECKPOINT_BYTES_MAX, HASH_LINE_BYTES, PROOF_HASHES_MAX};
 use crate::note::NoteError;
-use crate::proof::{ConsistencyError, verify_consistency};
+use crate::proof::{ConsistencyError, roots_of, verify_consistency};
 use crate::text::{self, Quote, TextError, push};
 use crate::tree::TreeSize;
 use alloc::format;
@@ -240,6 +241,26 @@ pub fn check_growth(request: &AddCheckpoint, known: Option<&Known>) -> Result<Kn
     }
 }
 
+/// The fork that a request shows beside a note of the same log, for requests that [`check_signature`] accepted [Y-9].
+///
+/// The caller has verified `known`, too. From a size that is a power of two a path says nothing of the earlier root: `None`
+/// there means that a proof from tiles is needed, as everywhere else.
+pub fn accuses(request: &AddCheckpoint, known: &SignedCheckpoint) -> Option<Evidence> {
+    let (from, to) = match compare(known, &request.checkpoint).ok()? {
+        Compared::Same => return None,
+        Compared::Forked(evidence) => return Some(evidence),
+        Compared::NeedsProof { from, to } => (from, to),
+    };
+    if request.old != known.size() || from != known.size() || from.get().is_power_of_two() {
+        return None;
+    }
+    let (root, _) = roots_of(from, known.root(), to, &request.proof).ok()?;
+    match with_proof(known, &request.checkpoint, root, request.proof.clone()).ok()? {
+        Judged::Consistent => None,
+        Judged::Forked(evidence) => Some(evidence),
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests {
@@ -384,6 +405,39 @@ mod tests {
         let mut both = two;
         both.proof.push(got);
         assert!(matches!(proof(&both, 7), ConsistencyError::NotNeeded { .. }), "the proof is looked at first");
+    }
+
+    #[test]
+    fn a_refused_request_accuses_by_its_own_path_or_not_at_all() {
+        // [Y-9]
+        let note = |size: u64| signed(size, known(size as usize).root);
+        let other = Hash::new([1; 32]);
+        for size in 1..=9_usize {
+            for old in 1..=size {
+                let (request, keys) = (request(old, size), [seed().vkey()]);
+                assert_eq!(accuses(&request, &note(old as u64)), None, "{old} to {size} is honest");
+                let forked = signed(old as u64, other);
+                let shown = accuses(&request, &forked).map(|evidence| evidence.verify(&keys).unwrap());
+                // Without the root in the path, which a full earlier tree leaves out, nothing is shown.
+                let is_shown = old == size || !old.is_power_of_two();
+                assert_eq!(shown.is_some(), is_shown, "{old} to {size}");
+                if let Some(shown) = shown {
+                    assert_eq!((shown.first.1, shown.at_first), (other, known(old).root));
+                }
+                let elsewhere = AddCheckpoint { checkpoint: signed(size as u64, other), ..request };
+                let two_roots = old == size;
+                assert_eq!(accuses(&elsewhere, &note(old as u64)).is_some(), two_roots, "a path that leads elsewhere");
+            }
+        }
+        // A path from another size than that of the note, and a note that is larger.
+        let path_of_three = request(3, 7);
+        assert_eq!(accuses(&path_of_three, &signed(5, other)), None);
+        assert_eq!(accuses(&path_of_three, &signed(9, other)), None);
+        assert_eq!(accuses(&AddCheckpoint { old: TreeSize::new(9), ..path_of_three }, &signed(9, other)), None);
+        let empty = AddCheckpoint { checkpoint: signed(0, other), ..request(0, 0) };
+        let shown = accuses(&empty, &note(5)).unwrap().verify(&[seed().vkey()]).unwrap();
+        assert_eq!((shown.first, shown.second), ((TreeSize::ZERO, other), (TreeSize::ZERO, empty_root())));
+        assert_eq!(accuses(&request(0, 5), &note(0)), None);
     }
 
     #[test]

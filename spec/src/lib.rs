@@ -24,6 +24,7 @@ pub mod cosignature;
 pub mod policy;
 pub mod tlog_proof;
 pub mod bundle;
+pub mod evidence;
 pub mod add_checkpoint;
 pub mod json;
 pub mod refusal;

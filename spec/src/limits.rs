@@ -67,6 +67,9 @@ pub const FLOOR_BYTES_MAX: usize = 256 * 1024;
 /// Bytes of an add-checkpoint body: the old size, proof lines, a blank line, the checkpoint [W-2].
 pub const ADD_CHECKPOINT_BYTES_MAX: usize =
     (5 + DECIMAL_BYTES_MAX) + HASH_LINE_BYTES * PROOF_HASHES_MAX + 1 + NOTE_BYTES_MAX;
+/// Bytes of an evidence file: the header, `root` and a hash, a proof, two blank lines, two notes [Y-1].
+pub const EVIDENCE_BYTES_MAX: usize =
+    20 + (5 + HASH_LINE_BYTES) + HASH_LINE_BYTES * PROOF_HASHES_MAX + 2 + 2 * NOTE_BYTES_MAX;
 /// Bytes of a witness's answer to add-checkpoint: both of its cosignature lines, with room for longer names [W-8].
 pub const WITNESS_ANSWER_BYTES_MAX: usize = 4 * SIGNATURE_LINE_BYTES;
 

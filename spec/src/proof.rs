@@ -7,6 +7,7 @@ mod build;
 mod verify;
 
 pub use build::{BuildError, Tiles, consistency, inclusion, root_from_tiles, subtrees};
+pub(crate) use verify::roots_of;
 pub use verify::{ConsistencyError, InclusionError, verify_consistency, verify_inclusion};
 
 #[cfg(test)]

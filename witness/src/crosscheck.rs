@@ -7,7 +7,7 @@
 use crate::fetch::{Fetch, FetchError, RemoteTiles};
 use crate::limits::{CHECKED_AT_ONCE, CHECKED_IN_A_ROUND, EVIDENCE_LIST_BYTES_MAX};
 use crate::logs::Logs;
-use crate::round::{Finding, Found};
+use crate::round::{Finding, Found, forked};
 use crate::witness::Witness;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -48,7 +48,7 @@ impl CrossCheck {
         }
     }
 
-    /// One round: the peers' evidence, then the logs, [`CHECKED_IN_A_ROUND`] of them in turn.
+    /// One round: the peers' evidence, then the logs, [`CHECKED_IN_A_ROUND`] of them in turn [D-25].
     pub async fn round(self: &Arc<CrossCheck>) {
         let logs = self.witness.logs();
         self.evidence(&logs).await;
@@ -132,7 +132,7 @@ impl CrossCheck {
         // The committer compares each with what was cosigned at its size, and finds a fork there without a proof.
         for note in &notes {
             let noted = self.witness.noted(&hash, note.size());
-            if let Some(Compared::Forked(evidence)) = noted.map(|noted| compare(&noted, note)) {
+            if let Some(evidence) = noted.and_then(|noted| forked(compare(&noted, note))) {
                 return tell(Finding::Fork(evidence));
             }
         }
@@ -267,9 +267,10 @@ fn histories(
         for (with, other) in notes.iter().enumerate().skip(at + 1) {
             let (smaller, larger) = if one.size() <= other.size() { (one, other) } else { (other, one) };
             let judged = match compare(smaller, larger) {
-                Compared::Same => Some(Judged::Consistent),
-                Compared::Forked(evidence) => Some(Judged::Forked(evidence)),
-                Compared::NeedsProof { from, to } => {
+                Err(_) => None,
+                Ok(Compared::Same) => Some(Judged::Consistent),
+                Ok(Compared::Forked(evidence)) => Some(Judged::Forked(evidence)),
+                Ok(Compared::NeedsProof { from, to }) => {
                     prove(from, to, larger.root()).and_then(|(root, path)| with_proof(smaller, larger, root, path).ok())
                 }
             };

@@ -14,10 +14,11 @@ use crate::record::{Entry, Record};
 use crate::request::{Verified, with_lines_of};
 use std::collections::HashMap;
 use std::sync::Arc;
-use vitrine_spec::add_checkpoint::{Known, WitnessRefusal, check_growth};
+use vitrine_spec::add_checkpoint::{Known, WitnessRefusal, accuses, check_growth};
 use vitrine_spec::checkpoint::{Origin, SignedCheckpoint};
-use vitrine_spec::evidence::{Compared, Evidence, accuses, compare};
+use vitrine_spec::evidence::{Compared, Evidence, EvidenceError, Forked, compare};
 use vitrine_spec::hash::Hash;
+use vitrine_spec::key::Vkey;
 use vitrine_spec::tree::TreeSize;
 
 /// What somebody else found out about a log, to be kept.
@@ -139,7 +140,7 @@ impl<'a> Round<'a> {
             Finding::Fork(evidence) => self.freeze(origin, logs, evidence),
             Finding::Doubt(signed) => {
                 let other = self.noted(&hash, signed.size())?.filter(|noted| noted.root() != signed.root());
-                if let Some(Compared::Forked(evidence)) = other.map(|noted| compare(&noted, signed)) {
+                if let Some(evidence) = other.and_then(|noted| forked(compare(&noted, signed))) {
                     self.freeze(origin, logs, &evidence);
                 } else if self.root(&hash, signed.size()).is_none() && self.doubt(&hash).is_none() {
                     let note = with_lines_of(signed, logs.keys(origin).unwrap_or_default());
@@ -247,20 +248,20 @@ impl<'a> Round<'a> {
     /// Plans the record that freezes a log, when the evidence verifies under the keys trusted now [D-22].
     fn freeze(&mut self, origin: &Origin, logs: &Logs, evidence: &Evidence) {
         let keys = logs.keys(origin).unwrap_or_default();
-        let forked = match evidence.reduced(keys).and_then(|reduced| Ok((reduced.verify(keys)?, reduced))) {
-            Ok((forked, reduced)) if forked.origin == *origin => Some((forked, reduced)),
+        let (forked, reduced) = match judged(evidence, keys) {
+            Ok((forked, reduced)) if forked.origin == *origin => (forked, reduced),
             Ok((forked, _)) => {
-                tracing::warn!("evidence about {} was given for {origin}", forked.origin);
-                None
+                return tracing::warn!("evidence about {} was given for {origin}", forked.origin);
             }
-            Err(error) => {
-                tracing::warn!("{origin}: evidence that does not verify: {error}");
-                None
-            }
+            Err(error) => return tracing::warn!("{origin}: evidence that does not verify: {error}"),
         };
-        let Some((forked, reduced)) = forked.filter(|_| !self.is_frozen(&origin.hash())) else { return };
+        if self.is_frozen(&origin.hash()) {
+            return;
+        }
+        let ((first, one), (second, other)) = (forked.first, forked.second);
         tracing::error!(
-            "ALARM: {origin} showed two trees: {forked}; it is frozen here, nothing of it is cosigned any more"
+            "ALARM: {origin} showed two trees: size {first} with root {one}, and size {second} with root {other}; it is frozen \
+             here, nothing of it is cosigned any more"
         );
         self.turns.insert(origin.hash(), Turn::Frozen);
         self.records.push(Record::Frozen {
@@ -319,11 +320,21 @@ impl<'a> Round<'a> {
     }
 }
 
-fn forked(compared: Compared) -> Option<Evidence> {
+/// The evidence that two notes are without a proof.
+pub(crate) fn forked(compared: Result<Compared, EvidenceError>) -> Option<Evidence> {
     match compared {
-        Compared::Forked(evidence) => Some(evidence),
-        Compared::Same | Compared::NeedsProof { .. } => None,
+        Ok(Compared::Forked(evidence)) => Some(evidence),
+        Ok(Compared::Same | Compared::NeedsProof { .. }) | Err(_) => None,
     }
+}
+
+/// What evidence shows under these keys, and the same file with the log's lines alone: others would fill the journal [D-17].
+fn judged(evidence: &Evidence, keys: &[Vkey]) -> Result<(Forked, Evidence), EvidenceError> {
+    let forked = evidence.verify(keys)?;
+    let reduced = |note: &SignedCheckpoint| SignedCheckpoint::parse(with_lines_of(note, keys).as_bytes());
+    let first = reduced(evidence.first()).map_err(EvidenceError::First)?;
+    let second = evidence.second().map(reduced).transpose().map_err(EvidenceError::Second)?;
+    Ok((forked, Evidence::new(first, second, evidence.proof().cloned())?))
 }
 
 /// A known log that shows something it could not show by mistake alone is worth an operator's look.

@@ -213,8 +213,12 @@ fn peers_that_lie_are_not_believed() {
     let another = Log::ed("log.example/two");
     let runtime = Runtime::new().unwrap();
     let hash = log.hash().hex();
-    let Compared::Forked(forged) = compare(&stranger.checkpoint(9), &stranger.fork(3).checkpoint(9)) else { panic!() };
-    let Compared::Forked(foreign) = compare(&another.checkpoint(9), &another.fork(3).checkpoint(9)) else { panic!() };
+    let Ok(Compared::Forked(forged)) = compare(&stranger.checkpoint(9), &stranger.fork(3).checkpoint(9)) else {
+        panic!()
+    };
+    let Ok(Compared::Forked(foreign)) = compare(&another.checkpoint(9), &another.fork(3).checkpoint(9)) else {
+        panic!()
+    };
     let mut agreeing = log.checkpoint(9).print();
     agreeing.push_str("— nobody AAAAAAA=\n");
     let lies: Vec<(Vec<u8>, Vec<u8>)> = vec![

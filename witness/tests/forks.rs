@@ -131,7 +131,7 @@ fn two_of_one_round_are_compared_too() {
 fn evidence_of_others_counts_when_it_verifies_under_the_keys_trusted_now() {
     // [D-22]
     let log = Log::ed(ORIGIN);
-    let Compared::Forked(evidence) = compare(&log.checkpoint(7), &log.fork(3).checkpoint(7)) else { panic!() };
+    let Ok(Compared::Forked(evidence)) = compare(&log.checkpoint(7), &log.fork(3).checkpoint(7)) else { panic!() };
     let (_, witness) = grown(&log, &[5]);
     let stranger = Log::new(ORIGIN, &[vitrine_spec::key::KeyKind::MlDsa44]);
     let strange = Found {

@@ -177,12 +177,33 @@ pub fn verify_consistency(
     if from == TreeSize::ZERO || from == to {
         return Ok(());
     }
-    let (mut node, mut last) = (from.get() - 1, to.get() - 1);
+    let (earlier, later) = roots_of(from, from_root, to, proof)?;
+    if earlier != *from_root {
+        return Err(ConsistencyError::FromMismatch { got: earlier, want: *from_root });
+    }
+    if later != *to_root {
+        return Err(ConsistencyError::ToMismatch { got: later, want: *to_root });
+    }
+    Ok(())
+}
+
+/// Both roots that a path leads to, for sizes `0 < from < to` [H-13].
+///
+/// Where `from` is a power of two the path leaves the earlier root out: `opening` stands for it, and is what comes back.
+/// Elsewhere it is not looked at.
+pub(crate) fn roots_of(
+    from: TreeSize,
+    opening: &Hash,
+    to: TreeSize,
+    proof: &[Hash],
+) -> Result<(Hash, Hash), ConsistencyError> {
+    let got = proof.len();
+    let (mut node, mut last) = (from.get().saturating_sub(1), to.get().saturating_sub(1));
     let common = node.trailing_ones();
     (node, last) = (node >> common, last.checked_shr(common).unwrap_or(0));
     // The earlier tree is one complete subtree exactly when nothing is left of `node`: its root then opens the path.
     let (first, path) = match (node, proof.split_first()) {
-        (0, _) => (from_root, proof),
+        (0, _) => (opening, proof),
         (_, Some((first, path))) => (first, path),
         (_, None) => return Err(ConsistencyError::TooShort { got }),
     };
@@ -205,11 +226,5 @@ pub fn verify_consistency(
     if last != 0 {
         return Err(ConsistencyError::TooShort { got });
     }
-    if earlier != *from_root {
-        return Err(ConsistencyError::FromMismatch { got: earlier, want: *from_root });
-    }
-    if later != *to_root {
-        return Err(ConsistencyError::ToMismatch { got: later, want: *to_root });
-    }
-    Ok(())
+    Ok((earlier, later))
 }

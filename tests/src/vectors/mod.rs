@@ -14,6 +14,7 @@ mod logs;
 mod proof;
 mod policy;
 mod witness;
+mod evidence;
 mod json;
 mod sealed;
 mod leaves;

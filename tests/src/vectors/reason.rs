@@ -7,6 +7,7 @@ use vitrine_spec::add_checkpoint::{RequestError, WitnessRefusal};
 use vitrine_spec::bundle::BundleError;
 use vitrine_spec::checkpoint::CheckpointError;
 use vitrine_spec::cosignature::CosignatureError;
+use vitrine_spec::evidence::EvidenceError;
 use vitrine_spec::fields::{Field, FieldError};
 use vitrine_spec::floor::FloorError;
 use vitrine_spec::json::JsonError;
@@ -191,6 +192,44 @@ reasons!(
         _ => None,
     }
 );
+reasons!(
+    EVIDENCE,
+    "evidence",
+    EvidenceError,
+    [
+        TooLong,
+        NotUtf8,
+        Header,
+        NoRoot,
+        Root,
+        Hash,
+        TooManyHashes,
+        NoNotes,
+        First,
+        Second,
+        Origins,
+        Order,
+        Alone,
+        FromNothing,
+        NoProof,
+        NotNeeded,
+        NoKey,
+        FirstUnsigned,
+        SecondUnsigned,
+        EmptyTree,
+        SameHead,
+        Proof,
+        Consistent
+    ],
+    |error| match error {
+        EvidenceError::Root(inner) => Some(inner.reason()),
+        EvidenceError::Hash { source, .. } => Some(source.reason()),
+        EvidenceError::First(inner) | EvidenceError::Second(inner) => Some(inner.reason()),
+        EvidenceError::FirstUnsigned(inner) | EvidenceError::SecondUnsigned(inner) => Some(inner.reason()),
+        EvidenceError::Proof { source, .. } => Some(source.reason()),
+        _ => None,
+    }
+);
 reasons!(JSON, "json", JsonError, [Utf8, Syntax, Trailing, Duplicate, Name, Surrogate, Nul, Number, Depth], |_| None);
 reasons!(OPENING, "opening", OpeningError, [Json, Spelling, Shape, Nothing, Event, NotSealed, Commitment], |error| {
     match error {
@@ -320,6 +359,7 @@ pub fn all() -> Vec<String> {
         PLACE,
         REQUEST,
         WITNESS,
+        EVIDENCE,
         JSON,
         OPENING,
         OPEN,

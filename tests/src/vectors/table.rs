@@ -8,7 +8,9 @@ use Whose::{Adapter, Ours};
 
 use super::input::{Input, Outcome};
 use super::report::Report;
-use super::{checkpoint, drill, json, leaves, logs, merkle, note, policy, proof, sealed, tiles, verdict, witness};
+use super::{
+    checkpoint, drill, evidence, json, leaves, logs, merkle, note, policy, proof, sealed, tiles, verdict, witness,
+};
 
 /// Whose code a row tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +100,8 @@ pub const ROWS: &[Row] = &[
     row(Ours, File("policy/checkpoints-under-policies.json", &["cases/policy", "cases/note", "cases/quorum_met"]), [4, 0, 7], policy::under),
     row(Ours, File("witness/add-checkpoint.json", &["sequences/logs", "sequences/steps"]), [20, 0, 10], witness::conversations),
     row(Ours, File("witness/malformed-requests.json", &["logs", "cases/body", "cases/status"]), [6, 0, 10], witness::malformed),
+    row(Ours, File("evidence/files.json", &["cases/evidence", "cases/vkeys", "cases/expect"]), [0, 0, 115], evidence::files),
+    row(Ours, File("evidence/requests.json", &["cases/known", "cases/body", "cases/evidence"]), [0, 0, 13], evidence::requests),
     row(Adapter, File("dsse/protocol-vector.json", &["pae/payload_type", "pae/pae", "envelope"]), [4, 0, 0], json::dsse),
     row(Ours, File("leaves/log.json", &["origin", "attachments", "leaves/leaf", "leaves/event_id"]), [45, 0, 44], leaves::log),
     row(Ours, File("leaves/refused.json", &["[]/base", "[]/expect", "[]/submission"]), [208, 0, 216], leaves::refused),

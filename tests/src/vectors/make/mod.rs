@@ -1,4 +1,4 @@
-//! Makes those of our own vectors that hold signatures: verdicts, the drill, conversations with a witness, cosigned checkpoints.
+//! Makes those of our own vectors that hold signatures: verdicts, the drill, conversations with a witness, cosigned checkpoints, evidence.
 //!
 //! From the oracle and three libraries (Ed25519, ML-DSA-44, JCS), without any code of `spec`, so that a vector never agrees with the product
 //! by being made by it. A test compares what is made with `spec/vectors`. Not here: vectors that are written by hand.
@@ -7,6 +7,7 @@ mod world;
 mod verdicts;
 mod signed;
 mod bundles;
+mod evidence;
 mod drill;
 
 use serde_json::Value;
@@ -19,6 +20,8 @@ pub const DRILL: &str = "drill";
 pub fn files() -> Vec<(String, Vec<u8>)> {
     let json = [
         ("bundle/files.json", bundles::files()),
+        ("evidence/files.json", evidence::files()),
+        ("evidence/requests.json", evidence::requests()),
         ("policy/cosigned.json", signed::policies()),
         ("verdict/updates.json", verdicts::updates()),
         ("witness/growth.json", signed::conversations()),
