@@ -7,8 +7,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::{
-    attach, bundle, charter, event, import, key, log, onboard, open, opening, policy, proof, rebuild, show, submit,
-    trust,
+    attach, bundle, charter, event, evidence, import, key, log, onboard, open, opening, policy, proof, rebuild, show,
+    submit, trust,
 };
 use crate::exit::{Exit, Failure};
 use crate::output::Out;
@@ -74,6 +74,9 @@ enum Command {
     /// Proofs that an entry is logged
     #[command(subcommand)]
     Proof(proof::Proof),
+    /// A log that showed two trees: say whether a file proves it, or make one
+    #[command(subcommand)]
+    Evidence(evidence::EvidenceCommand),
     /// Open a sealed record: all fields to its reader, or some for others
     Open(open::Open),
     /// Fields of an access that are shown to others
@@ -117,6 +120,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Import(args) => import::run(&args, &out),
         Command::Show(args) => show::run(args, &out),
         Command::Proof(command) => proof::run(command, &out),
+        Command::Evidence(command) => evidence::run(command, &out),
         Command::Open(args) => open::run(args, &out),
         Command::Opening(command) => opening::run(command, &out),
         Command::Bundle(args) => bundle::run(&args, &out),
@@ -233,6 +237,8 @@ mod tests {
             "policy check",
             "show",
             "proof verify",
+            "evidence verify",
+            "evidence make",
             "event new",
             "event sign",
             "event verify",

@@ -17,6 +17,7 @@ pub mod import_slsa;
 pub mod import;
 pub mod bundle;
 pub mod proof;
+pub mod evidence;
 pub mod open;
 pub mod opening;
 pub mod trust;

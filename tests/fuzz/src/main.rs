@@ -34,6 +34,7 @@ const TARGETS: &[(&str, usize, Target)] = &[
     ("policy", 8_192, texts::policy),
     ("tlog-proof", 16_384, texts::tlog_proof),
     ("add-checkpoint", 16_384, texts::add_checkpoint),
+    ("evidence", 16_384, texts::evidence),
     ("tile-path", 128, texts::tile_path),
     ("tile", 8_448, texts::tile),
     ("trust", 8_192, texts::trust),

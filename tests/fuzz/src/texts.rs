@@ -1,15 +1,17 @@
 //! Targets for the text formats: keys, notes, checkpoints, policies, proofs, tiles, trust files (docs/10 to docs/50, docs/90).
 
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 use vitrine_spec::add_checkpoint::{AddCheckpoint, Known, check_growth};
 use vitrine_spec::checkpoint::{Checkpoint, SignedCheckpoint};
 use vitrine_spec::cosignature::{self, CosignatureError};
+use vitrine_spec::evidence::Evidence;
 use vitrine_spec::hash::{Hash, leaf_hash};
 use vitrine_spec::key::{KeyKind, Seed, Vkey};
 use vitrine_spec::limits::{
-    ADD_CHECKPOINT_BYTES_MAX, COSIGNATURE_TIME_MAX, ENTRY_BYTES_MAX, NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX,
-    POLICY_LINES_MAX, PROOF_HASHES_MAX, TILE_WIDTH, TLOG_PROOF_BYTES_MAX,
+    ADD_CHECKPOINT_BYTES_MAX, COSIGNATURE_TIME_MAX, ENTRY_BYTES_MAX, EVIDENCE_BYTES_MAX, NOTE_BYTES_MAX,
+    NOTE_SIGNATURES_MAX, POLICY_LINES_MAX, PROOF_HASHES_MAX, TILE_WIDTH, TLOG_PROOF_BYTES_MAX,
 };
 use vitrine_spec::note::{self, Note, Signature};
 use vitrine_spec::policy::{Member, Policy};
@@ -218,6 +220,41 @@ pub fn add_checkpoint(bytes: &[u8]) {
     let known = Known { size: request.old, root: roots.map_or(first, |(from, _)| from) };
     let want = roots.is_some_and(|(_, to)| to == *request.checkpoint.root());
     assert_eq!(check_growth(&request, Some(&known)).is_ok(), want);
+}
+
+/// Evidence prints as it was read, and convinces only where one log's key stands under two heads that no tree explains [Y-1] to [Y-6].
+pub fn evidence(bytes: &[u8]) {
+    static KEYS: OnceLock<Vec<Vkey>> = OnceLock::new();
+    let keys = KEYS.get_or_init(|| {
+        let vectors = concat!(env!("CARGO_MANIFEST_DIR"), "/../../spec/vectors/evidence/files.json");
+        let vectors = std::fs::read_to_string(vectors).expect("the vectors are there");
+        let mut keys: Vec<Vkey> = vectors.split('"').filter_map(|text| Vkey::parse(text).ok()).collect();
+        keys.sort_by_key(ToString::to_string);
+        keys.dedup();
+        assert!(keys.len() > 1, "only {} keys: have the vectors moved?", keys.len());
+        keys
+    });
+    let Ok(evidence) = Evidence::parse(bytes) else { return };
+    assert_eq!(evidence.print(), bytes);
+    assert!(bytes.len() <= EVIDENCE_BYTES_MAX);
+    let Ok(forked) = evidence.verify(keys) else { return };
+    let first = evidence.first();
+    assert_eq!((first.origin(), first.size(), *first.root()), (&forked.origin, forked.first.0, forked.first.1));
+    assert!(!forked.first_signers.is_empty());
+    let Some(second) = evidence.second() else {
+        return assert!(first.size() == TreeSize::ZERO && *first.root() != Hash::of(b""));
+    };
+    assert_eq!((second.origin(), second.size(), *second.root()), (&forked.origin, forked.second.0, forked.second.1));
+    assert!(!forked.second_signers.is_empty());
+    let (from, to) = (first.size().get(), second.size().get());
+    match evidence.proof() {
+        None => assert!(from == to && first.root() != second.root()),
+        Some(proof) => {
+            assert!(0 < from && from < to && proof.root != *first.root());
+            let roots = oracle::consistency(from, to, proof.root, &proof.path);
+            assert_eq!(roots, Some((proof.root, *second.root())));
+        }
+    }
 }
 
 /// A path of a tile or a bundle prints as it was read [T-1] [T-3].

@@ -21,21 +21,26 @@ pub(super) fn witness_keys(world: &World) -> Result<Vec<Seed>, String> {
     files.map(|file| forge::key(&world.witness_folder.join(&file))).collect()
 }
 
-/// Shows every witness a second head of the same size, signed with the log's key.
+/// Shows every witness a second head of the same size, signed with the log's key. It is the end of this log: each keeps evidence
+/// that convinces whoever has the log's key alone, and co-signs nothing of it any more.
 ///
 /// # Errors
-/// A witness that does not refuse it.
+/// A witness that does not refuse it, evidence that does not convince, a log that goes on.
 pub fn fork(world: &World, show: &mut Show) -> Result<(), String> {
     let keys = log_keys(world)?;
     let published = world.published()?;
+    let log = Hash::of(world.origin.as_bytes()).hex();
     for (name, witness) in WITNESSES.iter().zip(&world.witnesses) {
-        let url = format!("{}/add-checkpoint", witness.as_ref().ok_or("a witness does not run")?.url);
+        let witness = &witness.as_ref().ok_or("a witness does not run")?.url;
+        let url = format!("{witness}/add-checkpoint");
         // A witness that the quorum did not wait for may be behind: it is shown another history of the size it knows.
         let mut size = published;
-        let words = loop {
+        let forged = |size: u64| -> Result<Vec<u8>, String> {
             let note = forge::checkpoint(&world.origin, size, Hash::of(b"another history"), &keys, now())?;
-            let body = [format!("old {size}\n\n").into_bytes(), note].concat();
-            let (status, words) = http::post(&url, "text/plain", body)?;
+            Ok([format!("old {size}\n\n").into_bytes(), note].concat())
+        };
+        let words = loop {
+            let (status, words) = http::post(&url, "text/plain", forged(size)?)?;
             let known = words.trim().parse().ok().filter(|known| *known != size);
             match (status, known) {
                 (422, _) => break words,
@@ -44,8 +49,26 @@ pub fn fork(world: &World, show: &mut Show) -> Result<(), String> {
             }
         };
         show.good(&format!("{name} refuses the forked head of size {size}: 422 {}", words.trim()));
+        let (status, words) = http::post(&url, "text/plain", forged(size)?)?;
+        if status != 403 {
+            return Err(format!("{name} answers {status} after a fork: {words}"));
+        }
+        let file = format!("{name}.evidence");
+        let (status, evidence) = http::get(&format!("{witness}/{log}/evidence"))?;
+        if status != 200 {
+            return Err(format!("{name} has no evidence: {status} {evidence}"));
+        }
+        world.write(&file, &evidence)?;
+        let vkey = keys.first().ok_or("the log has no key")?.vkey().to_string();
+        let judged =
+            world.client(&["evidence", "verify", &file, "--vkey", &vkey])?.expect(0, "no one tree explains")?;
+        show.good(&format!("{name} froze the log; its evidence: {}", judged.out.lines().next().unwrap_or_default()));
     }
     show.sum("refused      a forked head, signed with the log's key, by every witness (422)".to_owned());
+    show.sum(
+        "found        evidence of both heads, by the log's key alone; every witness has frozen the log (403)"
+            .to_owned(),
+    );
     Ok(())
 }
 
