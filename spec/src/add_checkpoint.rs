@@ -248,7 +248,7 @@ pub fn check_growth(request: &AddCheckpoint, known: Option<&Known>) -> Result<Kn
 pub fn accuses(request: &AddCheckpoint, known: &SignedCheckpoint) -> Option<Evidence> {
     let (from, to) = match compare(known, &request.checkpoint).ok()? {
         Compared::Same => return None,
-        Compared::Forked(evidence) => return Some(evidence),
+        Compared::Forked(evidence) => return Some(*evidence),
         Compared::NeedsProof { from, to } => (from, to),
     };
     if request.old != known.size() || from != known.size() || from.get().is_power_of_two() {
@@ -257,7 +257,7 @@ pub fn accuses(request: &AddCheckpoint, known: &SignedCheckpoint) -> Option<Evid
     let (root, _) = roots_of(from, known.root(), to, &request.proof).ok()?;
     match with_proof(known, &request.checkpoint, root, request.proof.clone()).ok()? {
         Judged::Consistent => None,
-        Judged::Forked(evidence) => Some(evidence),
+        Judged::Forked(evidence) => Some(*evidence),
     }
 }
 

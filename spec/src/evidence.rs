@@ -11,6 +11,7 @@ use crate::note::NoteError;
 use crate::proof::{ConsistencyError, verify_consistency};
 use crate::text::{Quote, TextError, push};
 use crate::tree::TreeSize;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -356,7 +357,7 @@ pub enum Compared {
     /// Nothing: one head twice, or the empty tree beside another.
     Same,
     /// A fork, without any proof.
-    Forked(Evidence),
+    Forked(Box<Evidence>),
     /// Nothing yet: a proof between these sizes would tell.
     NeedsProof {
         /// Size of the smaller note, at least 1.
@@ -375,11 +376,11 @@ pub fn compare(a: &SignedCheckpoint, b: &SignedCheckpoint) -> Result<Compared, E
     }
     let wrong_empty = |note: &&SignedCheckpoint| note.size() == TreeSize::ZERO && *note.root() != empty_root();
     if let Some(alone) = [a, b].into_iter().find(wrong_empty) {
-        return Evidence::new(alone.clone(), None, None).map(Compared::Forked);
+        return Evidence::new(alone.clone(), None, None).map(Box::new).map(Compared::Forked);
     }
     let (from, to) = (a.size().min(b.size()), a.size().max(b.size()));
     if from == to && a.root() != b.root() {
-        return Evidence::new(a.clone(), Some(b.clone()), None).map(Compared::Forked);
+        return Evidence::new(a.clone(), Some(b.clone()), None).map(Box::new).map(Compared::Forked);
     }
     Ok(if from == to || from == TreeSize::ZERO { Compared::Same } else { Compared::NeedsProof { from, to } })
 }
@@ -390,7 +391,7 @@ pub enum Judged {
     /// The larger tree begins with the smaller one.
     Consistent,
     /// It begins with another one.
-    Forked(Evidence),
+    Forked(Box<Evidence>),
 }
 
 /// Judges two notes of one log with a proof to the root of the larger one; `root` is what its tree has at the smaller size [Y-8].
@@ -413,7 +414,7 @@ pub fn with_proof(
     if root == *smaller.root() {
         return Ok(Judged::Consistent);
     }
-    Evidence::new(smaller.clone(), Some(larger.clone()), Some(Proof { root, path })).map(Judged::Forked)
+    Evidence::new(smaller.clone(), Some(larger.clone()), Some(Proof { root, path })).map(Box::new).map(Judged::Forked)
 }
 
 #[cfg(test)]

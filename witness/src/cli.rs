@@ -200,12 +200,16 @@ fn status(args: &StatusArgs) -> ExitCode {
         if args.json { serde_json::to_string(&status).unwrap_or_default() + "\n" } else { describe_status(&status) };
     // Nobody may be reading; the code still says it.
     let _ = io::stdout().write_all(text.as_bytes());
-    match status {
-        Status { not_signing: Some(_), .. } => ExitCode::from(1),
-        Status { frozen_logs: 1.., .. } => ExitCode::from(1),
-        Status { unreconciled_logs: 1.., .. } => ExitCode::from(5),
-        Status { .. } => ExitCode::SUCCESS,
+    let (code, word) = match status {
+        Status { not_signing: Some(_), .. } => (1, None),
+        Status { frozen_logs: 1.., .. } => (1, Some("witness.frozen")),
+        Status { unreconciled_logs: 1.., .. } => (5, Some("witness.unreconciled")),
+        Status { .. } => (0, None),
+    };
+    if let Some(word) = word {
+        let _ = writeln!(io::stderr(), "runbook: {word}");
     }
+    ExitCode::from(code)
 }
 
 fn ask_status(url: &str) -> Result<Status, String> {

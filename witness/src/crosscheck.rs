@@ -20,7 +20,7 @@ use vitrine_spec::checkpoint::{Origin, SignedCheckpoint};
 use vitrine_spec::evidence::{Compared, Evidence, Judged, compare, with_proof};
 use vitrine_spec::hash::Hash;
 use vitrine_spec::limits::{EVIDENCE_BYTES_MAX, NOTE_BYTES_MAX};
-use vitrine_spec::proof::{Tiles, consistency, root_from_tiles};
+use vitrine_spec::proof::{BuildError, Tiles, consistency, root_from_tiles};
 use vitrine_spec::tree::TreeSize;
 
 /// Compares what one log shows to many.
@@ -242,13 +242,16 @@ impl CrossCheck {
     }
 }
 
+/// Root of a smaller tree, and the proof that a larger one begins with it.
+type Proven = (Hash, Vec<Hash>);
+
 /// The root of the smaller tree and the proof between both, by tiles whose root at the larger size is the one given.
 fn prove<T: Tiles>(
     tiles: &T,
     from: TreeSize,
     to: TreeSize,
     root: &Hash,
-) -> Result<Option<(Hash, Vec<Hash>)>, vitrine_spec::proof::BuildError<T::Error>> {
+) -> Result<Option<Proven>, BuildError<T::Error>> {
     if root_from_tiles(tiles, to)? != *root {
         return Ok(None);
     }
@@ -260,7 +263,7 @@ fn prove<T: Tiles>(
 /// `prove` gives root and proof of a smaller size in the tree of this larger size and root, where the log serves it.
 fn histories(
     notes: &[SignedCheckpoint],
-    mut prove: impl FnMut(TreeSize, TreeSize, &Hash) -> Option<(Hash, Vec<Hash>)>,
+    mut prove: impl FnMut(TreeSize, TreeSize, &Hash) -> Option<Proven>,
 ) -> (Vec<bool>, Option<Evidence>) {
     let mut pairs = Vec::new();
     for (at, one) in notes.iter().enumerate() {
@@ -275,7 +278,7 @@ fn histories(
                 }
             };
             match judged {
-                Some(Judged::Forked(evidence)) => return (vec![false; notes.len()], Some(evidence)),
+                Some(Judged::Forked(evidence)) => return (vec![false; notes.len()], Some(*evidence)),
                 Some(Judged::Consistent) => pairs.push((at, with)),
                 None => {}
             }

@@ -369,7 +369,7 @@ mod tests {
         let logs = Logs::parse(text.as_bytes()).unwrap();
         assert_eq!(logs.len(), 2);
         assert_eq!(keys_of(&logs, "log.example/a"), [first]);
-        assert_eq!(keys_of(&logs, "go.sum database tree"), [second.clone()]);
+        assert_eq!(keys_of(&logs, "go.sum database tree"), std::slice::from_ref(&second));
         let rate = |origin| logs.rate(&Origin::new(origin).unwrap());
         assert_eq!(rate("log.example/a"), Some(Rate::per_day(86_400)));
         assert_eq!(rate("go.sum database tree"), Some(Rate::per_day(24)));

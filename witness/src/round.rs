@@ -323,7 +323,7 @@ impl<'a> Round<'a> {
 /// The evidence that two notes are without a proof.
 pub(crate) fn forked(compared: Result<Compared, EvidenceError>) -> Option<Evidence> {
     match compared {
-        Ok(Compared::Forked(evidence)) => Some(evidence),
+        Ok(Compared::Forked(evidence)) => Some(*evidence),
         Ok(Compared::Same | Compared::NeedsProof { .. }) | Err(_) => None,
     }
 }

@@ -137,15 +137,15 @@ fn evidence_of_others_counts_when_it_verifies_under_the_keys_trusted_now() {
     let strange = Found {
         origin: Origin::new(ORIGIN).unwrap(),
         logs: Arc::new(vitrine_witness::logs::Logs::parse(stranger.lines().as_bytes()).unwrap()),
-        finding: Finding::Fork(evidence.clone()),
+        finding: Finding::Fork(*evidence.clone()),
     };
     witness.tell(strange);
     assert_open(&witness, &log);
-    tell(&witness, Finding::Fork(evidence.clone()));
+    tell(&witness, Finding::Fork(*evidence.clone()));
     assert_frozen(&witness, &log, (7, 7));
     // Of a log of which nothing was cosigned, too.
     let (_, witness) = grown(&log, &[]);
-    tell(&witness, Finding::Fork(evidence));
+    tell(&witness, Finding::Fork(*evidence));
     assert_frozen(&witness, &log, (7, 7));
 }
 

@@ -152,6 +152,7 @@ fn status_ends_with_the_code_of_the_worst() {
     let text = String::from_utf8(frozen.stdout.clone()).unwrap();
     assert_eq!(frozen.status.code(), Some(1), "{text}");
     assert!(text.contains("FROZEN         \"log.example/one\" showed two trees"), "{text}");
+    assert_eq!(error(&frozen), "runbook: witness.frozen\n");
     let json = status(&["--json"]);
     let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(json["frozen"], serde_json::json!(["log.example/one"]));

@@ -182,7 +182,7 @@ fn make(args: &Make, out: &Out) -> Result<Exit, Failure> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests {
     use super::*;
     use vitrine_spec::checkpoint::{Checkpoint, Origin};

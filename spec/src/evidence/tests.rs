@@ -67,7 +67,7 @@ const OTHER: Hash = Hash::new([1; 32]);
 /// A fork at two sizes: the first note has another root than the tree of the second.
 fn forked(from: u64, to: u64) -> Evidence {
     match with_proof(&note(from, OTHER), &note(to, root(to)), root(from), path(from, to)).unwrap() {
-        Judged::Forked(evidence) => evidence,
+        Judged::Forked(evidence) => *evidence,
         Judged::Consistent => panic!("{from} and {to} are consistent"),
     }
 }
@@ -206,7 +206,7 @@ fn the_log_itself_signed_both_notes() {
     let given = [witness.vkey(), log().vkey(), renamed.vkey(), log().vkey(), as_witness.vkey()];
     assert!(file(&[log()], &[log()]).verify(&given).is_ok());
     let unsigned = |lines| NoteError::Unsigned { lines, keys: 1 };
-    let refused = file(&[log()], &[witness.clone()]).verify(&given);
+    let refused = file(&[log()], core::slice::from_ref(&witness)).verify(&given);
     assert_eq!(refused, Err(EvidenceError::SecondUnsigned(unsigned(1))), "a witness signed it");
     let refused = file(&[renamed.clone(), as_witness.clone()], &[log()]).verify(&given);
     assert_eq!(refused, Err(EvidenceError::FirstUnsigned(unsigned(2))), "under another name, or as a cosigner");
