@@ -103,7 +103,7 @@ impl From<NoSignature> for Answer {
             ),
             NoSignature::Unreconciled { origin, size } => Answer::text(
                 503,
-                Some(60),
+                Some(10),
                 &format!(
                     "a note of this log of size {size} is not reconciled with the one cosigned: both are at \
                      {}/unreconciled below the monitoring prefix; a consistency proof between them lifts this",

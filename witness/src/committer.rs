@@ -28,7 +28,7 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 /// How often one and the same alarm is repeated.
 const ALARM_EVERY: Duration = Duration::from_secs(60);
@@ -93,6 +93,8 @@ pub(crate) struct Committer {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) alarm: Option<Instant>,
     pub(crate) metrics: Arc<Metrics>,
+    /// Told when a log is refused because a note of it is in doubt.
+    pub(crate) in_doubt: Arc<Notify>,
 }
 
 impl Committer {
@@ -126,10 +128,13 @@ impl Committer {
                 }
             }
         }
-        let Round { mut records, signed, alarm, .. } = round;
+        let Round { mut records, signed, alarm, in_doubt, .. } = round;
         drop(heads);
         if let Some(error) = alarm {
             self.raise(error);
+        }
+        if in_doubt {
+            self.in_doubt.notify_one();
         }
 
         let lines = sign_all(&self.keys, &signed)?;

@@ -5,7 +5,7 @@
 //! finding (`round`), how it is fetched (`fetch`).
 
 use crate::fetch::{Fetch, FetchError, RemoteTiles};
-use crate::limits::{CHECKED_AT_ONCE, CHECKED_IN_A_ROUND, EVIDENCE_LIST_BYTES_MAX};
+use crate::limits::{CHECKED_AT_ONCE, CHECKED_IN_A_ROUND, EVIDENCE_LIST_BYTES_MAX, ROUNDS_APART};
 use crate::logs::Logs;
 use crate::round::{Finding, Found, forked};
 use crate::witness::Witness;
@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 use vitrine_spec::add_checkpoint::AddCheckpoint;
 use vitrine_spec::checkpoint::{Origin, SignedCheckpoint};
 use vitrine_spec::evidence::{Compared, Evidence, Judged, compare, with_proof};
@@ -38,13 +38,17 @@ impl CrossCheck {
         Ok(CrossCheck { witness, fetch: Fetch::new()?, feed, next: AtomicUsize::new(0) })
     }
 
-    /// Rounds for ever, one after the other, so often.
+    /// Rounds for ever, one after the other, so often; sooner when a log is refused for what a round could settle [D-25].
     pub async fn run(self: Arc<CrossCheck>, every: Duration) {
         let mut ticks = interval(every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            ticks.tick().await;
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = self.witness.asked_in_doubt() => {}
+            }
             self.round().await;
+            sleep(ROUNDS_APART).await;
         }
     }
 
@@ -174,10 +178,11 @@ impl CrossCheck {
 
     /// Cosigns what the log publishes, as if it had asked [D-28].
     async fn feed(&self, hash: &Hash, url: &str, own: &SignedCheckpoint) {
-        let old = self.witness.standing(hash).head.map_or(TreeSize::ZERO, |head| head.size);
-        if old >= own.size() && old > TreeSize::ZERO {
+        let head = self.witness.standing(hash).head;
+        if head.is_some_and(|head| head.size >= own.size()) {
             return;
         }
+        let old = head.map_or(TreeSize::ZERO, |head| head.size);
         let tiles = RemoteTiles::new(self.fetch.clone(), Handle::current(), url);
         let new = own.size();
         let built = tokio::task::spawn_blocking(move || match old {

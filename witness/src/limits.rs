@@ -63,6 +63,8 @@ pub const CHECKED_AT_ONCE: usize = 8;
 pub const CHECKED_IN_A_ROUND: usize = 1_000;
 /// Bytes of a peer's list of evidence: a thousand lines.
 pub const EVIDENCE_LIST_BYTES_MAX: usize = 65 * 1_000;
+/// Time between the end of a round and the next, however soon that is wanted.
+pub const ROUNDS_APART: Duration = Duration::from_secs(2);
 /// Seconds between two rounds of the cross-check, unless a person says otherwise.
 pub const CROSS_CHECK_S: u64 = 60;
 /// Peers of one witness.

@@ -88,6 +88,8 @@ pub(crate) struct Round<'a> {
     turns: HashMap<Hash, Turn>,
     /// The clock cannot be used.
     pub(crate) alarm: Option<ClockError>,
+    /// A log was refused because a note of it is in doubt.
+    pub(crate) in_doubt: bool,
 }
 
 /// Why a request is refused, and what it shows against its log.
@@ -113,6 +115,7 @@ impl<'a> Round<'a> {
             newest: HashMap::new(),
             turns: HashMap::new(),
             alarm: None,
+            in_doubt: false,
         }
     }
 
@@ -186,6 +189,7 @@ impl<'a> Round<'a> {
             if noted.size == known.size {
                 self.settle(&origin, known.size, &known.root);
             } else if self.now.saturating_sub(since) >= DOUBT_S {
+                self.in_doubt = true;
                 return Ok(Err(NoSignature::Unreconciled { origin, size: noted.size }.into()));
             }
         }

@@ -24,7 +24,7 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use vitrine_spec::checkpoint::SignedCheckpoint;
 use vitrine_spec::hash::Hash;
 use vitrine_spec::tree::TreeSize;
@@ -139,6 +139,7 @@ pub struct Witness {
     asked: Quota<Hash>,
     rate: Option<Rate>,
     checked: AtomicU64,
+    in_doubt: Arc<Notify>,
     metrics: Arc<Metrics>,
     keys: Arc<Keys>,
     clock: Arc<dyn Clock>,
@@ -229,6 +230,7 @@ impl Witness {
         check_clock(&mut journal, &mut heads, clock.now(), clock_was_wrong)?;
 
         let metrics = Arc::new(Metrics::new());
+        let in_doubt = Arc::new(Notify::new());
         let heads = Arc::new(RwLock::new(heads));
         let keys = Arc::new(keys);
         let (jobs, waiting) = sync_channel::<Job>(IN_FLIGHT_MAX);
@@ -243,6 +245,7 @@ impl Witness {
             clock: Arc::clone(&clock),
             alarm: None,
             metrics: Arc::clone(&metrics),
+            in_doubt: Arc::clone(&in_doubt),
         };
         let run = move || {
             let guard = StopGuard { stop, done: false };
@@ -257,6 +260,7 @@ impl Witness {
             asked: Quota::default(),
             rate,
             checked: AtomicU64::new(0),
+            in_doubt,
             metrics,
             keys,
             clock,
@@ -283,6 +287,11 @@ impl Witness {
             Ok(Err(reason)) => reason.into(),
             Err(_) => stopped(),
         }
+    }
+
+    /// Returns when a log was refused because a note of it is in doubt, since the last time.
+    pub async fn asked_in_doubt(&self) {
+        self.in_doubt.notified().await;
     }
 
     fn submit(&self, body: &[u8]) -> Result<oneshot::Receiver<Answer>, NoSignature> {

@@ -11,6 +11,7 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use common::{Log, NOW, World, cosigned, text};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use vitrine_spec::evidence::{Compared, Evidence, compare};
@@ -203,6 +204,34 @@ fn tiles_that_come_late_settle_it() {
     parties.round();
     assert!(parties.witnesses.iter().all(|witness| witness.standing(&log.hash()).doubt.is_none()));
     assert_eq!(parties.frozen(), [false; 2]);
+}
+
+#[test]
+fn a_log_that_is_back_need_not_wait_for_the_next_round() {
+    // [D-23] [D-25]
+    let log = Log::ed(ORIGIN);
+    let parties = Parties::new(&[(log.clone(), 9), (log.clone(), 12)], false);
+    parties.round();
+    parties.later(2 * DOUBT_S);
+    // The first round of this one ends before the log serves anything; the next is an hour away.
+    let check = Arc::clone(&parties.checks[0]);
+    let running = parties.runtime.spawn(check.run(Duration::from_secs(3_600)));
+    parties.runtime.block_on(async {
+        while parties.witnesses[0].metrics().cross_checks.get() < 2 {
+            tokio::task::yield_now().await;
+        }
+    });
+    parties.show(&log, 12, true);
+    let answers = parties.runtime.block_on(async {
+        let mut answers = Vec::new();
+        while answers.last() != Some(&200) {
+            answers.push(parties.witnesses[0].add_checkpoint_async(log.request(9, 10)).await.status);
+            tokio::task::yield_now().await;
+        }
+        answers
+    });
+    assert_eq!(answers[0], 503);
+    running.abort();
 }
 
 #[test]

@@ -164,7 +164,7 @@ fn a_note_that_is_not_reconciled_ends_cosigning_after_a_while() {
     tell(&witness, Finding::Doubt(log.fork(3).checkpoint(12)));
     world.clock.set(NOW + DOUBT_S);
     let answer = witness.add_checkpoint(&log.request(6, 7));
-    assert_eq!((answer.status, answer.retry_after_s), (503, Some(60)), "{}", text(&answer));
+    assert_eq!((answer.status, answer.retry_after_s), (503, Some(10)), "{}", text(&answer));
     assert!(text(&answer).contains("size 11"), "{}", text(&answer));
     assert_eq!(known_size(&witness, &log), 6, "refusals of the protocol come before");
     let both = witness.unreconciled(&log.hash());
