@@ -379,6 +379,16 @@ fn a_person_and_a_program_see_how_each_log_stands() {
     ] {
         assert!(metrics.lines().any(|found| found == line), "{line} is not in {metrics}");
     }
+    // The rules that are handed out speak of what is counted.
+    let rules = include_str!("../../packaging/witness/alerts.yml");
+    let word = |c: char| !c.is_ascii_alphanumeric() && c != '_';
+    let mut named: Vec<&str> = rules.split(word).filter(|word| word.starts_with("vitrine_witness_")).collect();
+    named.sort_unstable();
+    named.dedup();
+    assert_eq!(named.len(), 5, "{named:?}");
+    for name in named {
+        assert!(metrics.lines().any(|line| line.starts_with(&format!("{name} "))), "{name} is not counted");
+    }
 }
 
 #[test]
