@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use vitrine_spec::bundle::Bundle;
 use vitrine_spec::checkpoint::SignedCheckpoint;
 use vitrine_spec::cosignature;
+use vitrine_spec::evidence::Evidence;
 use vitrine_spec::hash::{Hash, leaf_hash};
 use vitrine_spec::json::Value;
 use vitrine_spec::key::{KeyKind, Vkey};
@@ -45,6 +46,9 @@ pub fn classify(name: &str, bytes: &[u8]) -> Option<Shown> {
     }
     if let Ok(bundle) = Bundle::parse(bytes) {
         return Some(show_bundle(&bundle));
+    }
+    if let Ok(evidence) = Evidence::parse(bytes) {
+        return Some(show_evidence(&evidence));
     }
     if let Ok(event) = EventFile::parse(bytes) {
         let head = format!("event: {}", event.kind().unwrap_or("of no known type"));
@@ -95,6 +99,17 @@ pub fn classify(name: &str, bytes: &[u8]) -> Option<Shown> {
         (name.clone(), shown)
     });
     Some(Shown { kind: "json", head, rows: rows.collect() })
+}
+
+fn show_evidence(evidence: &Evidence) -> Shown {
+    let mut rows = Rows::new();
+    if let Some(proof) = evidence.proof() {
+        rows.push(("proof".to_owned(), format!("{} hashes from root {}", proof.path.len(), proof.root)));
+    }
+    for note in std::iter::once(evidence.first()).chain(evidence.second()) {
+        rows.extend(checkpoint_rows(note));
+    }
+    Shown { kind: "evidence", head: format!("evidence against {}", evidence.first().origin()), rows }
 }
 
 /// The tile or bundle that a file or address is named after.
@@ -496,8 +511,11 @@ mod tests {
             let values = crate::world::values("one");
             Opening::make(event_id, &RecordKey::new([1; 32]), &values, &[Field::Op])
         };
+        let other = sign(&format!("example.com/log\n1\n{}\n", leaf_hash(b"y")));
+        let evidence = format!("vitrine-evidence/v0\n\n{checkpoint}\n{other}");
         for (name, bytes, want) in [
             ("a", proof.print(), "proof"),
+            ("a", evidence.into_bytes(), "evidence"),
             ("a", release.print(), "release"),
             ("a", checkpoint.into_bytes(), "checkpoint"),
             ("a", sign("hello\n").into_bytes(), "note"),

@@ -105,7 +105,7 @@ fn unknown(what: &str, bytes: &[u8]) -> Failure {
         .side("bytes", bytes.len())
         .side(
             "tried",
-            "proof, checkpoint, note, event, opening, policy, trust file, key, tile, bundle, spool parcel, JSON answer",
+            "proof, checkpoint, note, evidence, event, opening, policy, trust file, key, tile, bundle, spool parcel, JSON answer",
         )
 }
 
